@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: 0BSD
+#include "lockparticipant.h"
+
+#include <QtCore/qcoreapplication.h>
+#include <QtCore/qdebug.h>
+#include <QtCore/qfile.h>
+
+#include <unistd.h>
+
+namespace QtLockFile {
+
+namespace {
+
+constexpr qsizetype kCommLength = 15; // TASK_COMM_LEN less the final NUL, proc(5)
+
+QByteArray procFile(qint64 pid, const char *name)
+{
+    QFile file(QStringLiteral("/proc/%1/%2").arg(pid).arg(QLatin1String(name)));
+    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+}
+
+} // namespace
+
+LockParticipant LockParticipant::ofProcess(qint64 pid)
+{
+    LockParticipant participant;
+    if (pid <= 0)
+        return participant;
+    participant.m_pid = pid;
+
+    // "1234 (name) S …": the name may hold anything, parentheses too, so the last one closes it.
+    const QByteArray stat = procFile(pid, "stat");
+    const qsizetype open = stat.indexOf('(');
+    const qsizetype close = stat.lastIndexOf(')');
+    if (open < 0 || close < open)
+        return participant;
+    QByteArray name = stat.mid(open + 1, close - open - 1);
+    const char state = stat.size() > close + 2 ? stat.at(close + 2) : ' ';
+    participant.m_stopped = state == 'T' || state == 't';
+
+    if (name.size() == kCommLength) {
+        const QByteArray commandLine = procFile(pid, "cmdline");
+        const QByteArray program = commandLine.left(commandLine.indexOf('\0'));
+        const QByteArray whole = program.mid(program.lastIndexOf('/') + 1);
+        if (whole.startsWith(name))
+            name = whole;
+    }
+    participant.m_processName = QString::fromLocal8Bit(name);
+    return participant;
+}
+
+bool LockParticipant::isThisProcess() const
+{
+    return m_pid == getpid();
+}
+
+QString LockParticipant::description() const
+{
+    if (m_pid < 0)
+        return QCoreApplication::translate("QtLockFile::LockParticipant", "an unknown process");
+    if (m_processName.isEmpty())
+        return QCoreApplication::translate("QtLockFile::LockParticipant", "process %1").arg(m_pid);
+    return QCoreApplication::translate("QtLockFile::LockParticipant", "%1 (%2)").arg(m_processName).arg(m_pid);
+}
+
+QDebug operator<<(QDebug debug, const LockParticipant &participant)
+{
+    const QDebugStateSaver saver(debug);
+    debug.nospace().noquote() << "LockParticipant(" << participant.description()
+                              << (participant.isStopped() ? ", stopped)" : ")");
+    return debug;
+}
+
+} // namespace QtLockFile

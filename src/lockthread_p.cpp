@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: 0BSD
+#include "lockthread_p.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+#include <climits>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid // the C library of Debian 12 lacks the name that timer_create(2) uses
+#endif
+
+// How a blocked wait is ended.
+//
+// A thread that is blocked in F_OFD_SETLKW cannot be woken by close(2) from another thread, but a signal whose handler was installed without SA_RESTART makes the
+// call return EINTR, with nothing locked. A signal alone would be lost when it arrives just before the call blocks. So each thread
+// has a timer of the kernel that sends the signal to this very thread (SIGEV_THREAD_ID, timer_create(2)), once it is armed, until the thread
+// answers: nothing is lost, nobody has to wait for the answer, and while nobody ends a wait no timer runs and nothing wakes up.
+//
+// Why not pthread_cancel(3): a thread that is cancelled just after the grant unwinds with the lock held, AddressSanitizer objects to the
+// unwinding, with musl the call is no cancellation point, and the thread cannot be used again.
+//
+// The handler is the process's. We take the highest real-time signal that the application left at its default, and look at each use whether it is still
+// ours. Threads block every other signal, from their first instruction on, so that handlers of the application never run on them.
+//
+// Threads are bare POSIX threads: std::thread has no stack size, QThreadPool::globalInstance() is waited for when the application quits, and
+// this file is free of Qt so that ThreadSanitizer can be trusted on it. They are never joined: a wait on a dead file server cannot be
+// ended by anything, and must not keep a program from quitting.
+
+namespace QtLockFile::Internal {
+
+namespace {
+
+constexpr size_t kStackSize = 256 * 1024; // reserved, not used: a wait touches about two pages
+constexpr size_t kMostIdle = 4;
+constexpr long kResendNanoseconds = 1'000'000;
+
+struct Threads
+{
+    std::mutex mutex; // guards all of this
+    std::condition_variable work;
+    std::deque<std::function<void()>> jobs; // never more than idle threads
+    size_t idle = 0;
+};
+
+Threads *threadsOfProcess = nullptr; // replaced in a forked child, which has none of them; never destroyed, they may outlive main()
+
+Threads &threads()
+{
+    static const bool once = [] {
+        threadsOfProcess = new Threads;
+        pthread_atfork([] { threadsOfProcess->mutex.lock(); }, [] { threadsOfProcess->mutex.unlock(); },
+                       [] { threadsOfProcess = new Threads; });
+        return true;
+    }();
+    (void)once;
+    return *threadsOfProcess;
+}
+
+void answer(int) { }
+
+// The signal that ends waits, chosen at first use; 0 if the application uses them all.
+int interruptSignal()
+{
+    static const int signal = [] {
+        for (int candidate = SIGRTMAX; candidate >= SIGRTMIN; --candidate) {
+            struct sigaction action;
+            if (sigaction(candidate, nullptr, &action) == 0 && !(action.sa_flags & SA_SIGINFO)
+                && action.sa_handler == SIG_DFL)
+                return candidate;
+        }
+        return 0;
+    }();
+    return signal;
+}
+
+void installHandler()
+{
+    struct sigaction action;
+    if (sigaction(interruptSignal(), nullptr, &action) == 0 && action.sa_handler == answer
+        && !(action.sa_flags & SA_RESTART))
+        return;
+    action = {};
+    action.sa_handler = answer; // and no SA_RESTART
+    sigaction(interruptSignal(), &action, nullptr);
+}
+
+thread_local LockThread *currentThread = nullptr;
+
+} // namespace
+
+LockThread *LockThread::current()
+{
+    return currentThread;
+}
+
+int LockThread::run(std::function<void()> job)
+{
+    Threads &all = threads();
+    {
+        const std::lock_guard guard(all.mutex);
+        if (all.idle > all.jobs.size()) {
+            all.jobs.push_back(std::move(job));
+            all.work.notify_one();
+            return 0;
+        }
+    }
+    if (interruptSignal() == 0)
+        return EAGAIN;
+    installHandler();
+
+    sigset_t ours;
+    sigset_t before;
+    sigfillset(&ours);
+    sigdelset(&ours, interruptSignal());
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attributes, std::max<size_t>(kStackSize, size_t(sysconf(_SC_THREAD_STACK_MIN))));
+    auto first = std::make_unique<std::function<void()>>(std::move(job));
+    pthread_t thread;
+    pthread_sigmask(SIG_SETMASK, &ours, &before); // a new thread inherits it
+    const int error = pthread_create(&thread, &attributes, main, first.get());
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    pthread_attr_destroy(&attributes);
+    if (error == 0)
+        (void)first.release();
+    return error;
+}
+
+void *LockThread::main(void *argument)
+{
+    std::function<void()> job = std::move(*std::unique_ptr<std::function<void()>>(static_cast<std::function<void()> *>(argument)));
+    LockThread self;
+    sigevent event = {};
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = interruptSignal();
+    event.sigev_notify_thread_id = pid_t(syscall(SYS_gettid));
+    if (timer_create(CLOCK_MONOTONIC, &event, &self.m_timer) == 0)
+        currentThread = &self;
+
+    Threads &all = threads();
+    for (;;) {
+        job();
+        job = nullptr; // what it holds on to is not to live as long as an idle thread
+        std::unique_lock guard(all.mutex);
+        if (all.idle >= kMostIdle || !currentThread)
+            break;
+        ++all.idle;
+        all.work.wait(guard, [&] { return !all.jobs.empty(); });
+        --all.idle;
+        job = std::move(all.jobs.front());
+        all.jobs.pop_front();
+    }
+    if (std::exchange(currentThread, nullptr))
+        timer_delete(self.m_timer);
+    return nullptr;
+}
+
+void LockThread::interrupt()
+{
+    installHandler();
+    itimerspec when = {};
+    when.it_value.tv_nsec = 1;
+    when.it_interval.tv_nsec = kResendNanoseconds;
+    timer_settime(m_timer, 0, &when, nullptr);
+}
+
+void LockThread::calm()
+{
+    const itimerspec never = {};
+    timer_settime(m_timer, 0, &never, nullptr);
+}
+
+} // namespace QtLockFile::Internal

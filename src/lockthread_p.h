@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: 0BSD
+#ifndef QTLOCKFILE_LOCKTHREAD_P_H
+#define QTLOCKFILE_LOCKTHREAD_P_H
+
+#include <functional>
+
+#include <time.h>
+
+namespace QtLockFile::Internal {
+
+// A thread of the library, for one blocking job at a time. Idle ones are kept and used again, so that the common cycle starts none.
+class LockThread
+{
+public:
+    // Runs the job on an idle thread or a new one. Returns 0, or the errno of why there is none.
+    static int run(std::function<void()> job);
+
+    // The thread that runs the job that asks; null on a thread of somebody else's, and on one that could not get a timer.
+    static LockThread *current();
+
+    // From any thread, while the job is known to be running: makes its blocking system call return EINTR, now or when it begins,
+    // and again and again until calm().
+    void interrupt();
+    void calm();
+
+private:
+    LockThread() = default;
+    static void *main(void *job);
+
+    timer_t m_timer;
+};
+
+} // namespace QtLockFile::Internal
+
+#endif

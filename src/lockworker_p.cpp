@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: 0BSD
+#include "lockworker_p.h"
+
+#include "lockthread_p.h"
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+// What belongs to one lock lies in a Shared that the thread at work keeps alive, so the LockWorker can be gone while a system call
+// on a dead file server still has not returned. Its events are then nobody's, and the thread cleans up after itself.
+
+namespace QtLockFile::Internal {
+
+struct Task
+{
+    enum class Kind { Acquire, Undo, Release }; // Undo: leave a lock whose attempt was ended after the grant
+    Kind kind;
+    LockOptions options;
+    bool wait = false;
+};
+
+struct LockWorker::Shared
+{
+    explicit Shared(std::string path) : lock(std::move(path)) { }
+
+    static void start(const std::shared_ptr<Shared> &shared, const Task &task);
+    void run();
+    Event perform(const Task &task);
+    Outcome attempt(const Task &task);
+    void push(const Event &event);
+
+    std::mutex mutex; // guards all but `lock`, which belongs to the thread at work, and to the owner's while there is none
+    std::condition_variable changed;
+    std::deque<Task> tasks;
+    std::deque<Event> events;
+    std::function<void()> notify;
+    bool running = false;
+    LockOptions options;            // of the last attempt
+    LockThread *waiting = nullptr;  // the thread whose wait can be ended
+    bool interrupted = false;       // it has been told
+    std::atomic<bool> ended{false}; // the attempt is to end
+    TicketLock lock;
+};
+
+// Gives the task to the thread at work, or to another.
+void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task &task)
+{
+    {
+        const std::lock_guard guard(shared->mutex);
+        shared->tasks.push_back(task);
+        if (std::exchange(shared->running, true))
+            return;
+    }
+    const int error = LockThread::run([shared] { shared->run(); });
+    if (error == 0)
+        return;
+    if (task.kind != Task::Kind::Acquire) {
+        shared->run(); // letting go must not fail for want of a thread
+        return;
+    }
+    const std::lock_guard guard(shared->mutex);
+    shared->tasks.clear();
+    shared->running = false;
+    shared->push({Event::Kind::Failed, {Outcome::Result::Failed, Operation::StartThread, error}});
+}
+
+// Runs until there is nothing left to do.
+void LockWorker::Shared::run()
+{
+    std::unique_lock guard(mutex);
+    while (!tasks.empty()) {
+        const Task task = tasks.front();
+        tasks.pop_front();
+        guard.unlock();
+        const Event event = perform(task);
+        guard.lock();
+        if (event.kind == Event::Kind::Acquired && ended)
+            tasks.push_front({Task::Kind::Undo, task.options});
+        else
+            push(event);
+    }
+    running = false;
+    changed.notify_all();
+}
+
+LockWorker::Event LockWorker::Shared::perform(const Task &task)
+{
+    switch (task.kind) {
+    case Task::Kind::Acquire: {
+        const Outcome outcome = attempt(task);
+        if (outcome.isDone())
+            return {Event::Kind::Acquired, outcome};
+        lock.leave(task.options.remove);
+        return {Event::Kind::Failed, outcome};
+    }
+    case Task::Kind::Undo:
+        lock.leave(task.options.remove);
+        return {Event::Kind::Failed, {Outcome::Result::Ended, Operation::Lock, EINTR}};
+    case Task::Kind::Release:
+        break;
+    }
+    return {Event::Kind::Released, lock.leave(task.options.remove)};
+}
+
+Outcome LockWorker::Shared::attempt(const Task &task)
+{
+    if (!task.wait)
+        return lock.tryAcquire(task.options);
+    LockThread *const thread = LockThread::current();
+    if (!thread)
+        return {Outcome::Result::Failed, Operation::StartThread, EAGAIN};
+    {
+        const std::lock_guard guard(mutex);
+        waiting = thread;
+    }
+    const Outcome outcome = lock.acquire(task.options, ended);
+    // From here on no system call is interrupted: leaving is to be done properly.
+    const std::lock_guard guard(mutex);
+    waiting = nullptr;
+    if (std::exchange(interrupted, false))
+        thread->calm();
+    return outcome;
+}
+
+// With the mutex locked.
+void LockWorker::Shared::push(const Event &event)
+{
+    events.push_back(event);
+    changed.notify_all();
+    if (notify)
+        notify();
+}
+
+LockWorker::LockWorker(std::string path, std::function<void()> notify)
+    : m_shared(std::make_shared<Shared>(std::move(path))), m_forks(forkCount())
+{
+    m_shared->notify = std::move(notify);
+}
+
+LockWorker::~LockWorker()
+{
+    if (lostToFork()) {
+        // The parent's threads may have been waiting in it when this copy was made: it cannot be destroyed, only forgotten.
+        static auto *const forgotten = new std::vector<std::shared_ptr<Shared>>;
+        forgotten->push_back(std::move(m_shared));
+        return;
+    }
+    end();
+    {
+        const std::lock_guard guard(m_shared->mutex);
+        m_shared->notify = nullptr;
+        if (!m_shared->running && m_shared->lock.descriptor() < 0)
+            return;
+    }
+    release(m_shared->options.remove);
+}
+
+void LockWorker::acquire(const LockOptions &options, bool wait)
+{
+    {
+        const std::lock_guard guard(m_shared->mutex);
+        m_shared->options = options;
+        m_shared->ended = false;
+    }
+    Shared::start(m_shared, {Task::Kind::Acquire, options, wait});
+}
+
+void LockWorker::release(bool remove)
+{
+    LockOptions options;
+    options.remove = remove;
+    Shared::start(m_shared, {Task::Kind::Release, options});
+}
+
+void LockWorker::end()
+{
+    std::unique_lock guard(m_shared->mutex);
+    m_shared->ended = true;
+    if (!m_shared->events.empty() && m_shared->events.back().kind == Event::Kind::Acquired) {
+        m_shared->events.pop_back();
+        const LockOptions options = m_shared->options;
+        guard.unlock();
+        Shared::start(m_shared, {Task::Kind::Undo, options});
+    } else if (m_shared->waiting) {
+        m_shared->interrupted = true;
+        m_shared->waiting->interrupt();
+    }
+}
+
+Outcome LockWorker::tryAcquire(const LockOptions &options)
+{
+    waitUntilIdle(TimePoint::max());
+    m_shared->options = options;
+    const Outcome outcome = m_shared->lock.tryAcquire(options);
+    if (!outcome.isDone())
+        m_shared->lock.leave(options.remove);
+    return outcome;
+}
+
+bool LockWorker::take(Event *event)
+{
+    const std::lock_guard guard(m_shared->mutex);
+    if (m_shared->events.empty())
+        return false;
+    *event = m_shared->events.front();
+    m_shared->events.pop_front();
+    return true;
+}
+
+bool LockWorker::waitForEvent(TimePoint deadline)
+{
+    std::unique_lock guard(m_shared->mutex);
+    m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->events.empty() || !m_shared->running; });
+    return !m_shared->events.empty();
+}
+
+bool LockWorker::waitUntilIdle(TimePoint deadline)
+{
+    std::unique_lock guard(m_shared->mutex);
+    return m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->running; });
+}
+
+int LockWorker::descriptor() const
+{
+    return m_shared->lock.descriptor();
+}
+
+Place LockWorker::place() const
+{
+    return m_shared->lock.place();
+}
+
+} // namespace QtLockFile::Internal

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: 0BSD
+#ifndef QTLOCKFILE_OPENFILE_P_H
+#define QTLOCKFILE_OPENFILE_P_H
+
+#include "lockbytes_p.h"
+
+#include <string>
+
+#include <sys/types.h>
+
+namespace QtLockFile::Internal {
+
+// Which file it is, whatever its name.
+struct FileId
+{
+    dev_t device = 0;
+    ino_t inode = 0;
+
+    friend bool operator==(const FileId &a, const FileId &b) { return a.device == b.device && a.inode == b.inode; }
+    friend bool operator<(const FileId &a, const FileId &b)
+    {
+        return a.device != b.device ? a.device < b.device : a.inode < b.inode;
+    }
+};
+
+// A lock file opened by this process: an open file description that nobody else in the process uses, and so an owner of locks.
+// Used by one thread at a time.
+class OpenFile
+{
+public:
+    OpenFile() = default;
+    OpenFile(OpenFile &&other) noexcept;
+    OpenFile &operator=(OpenFile &&other) noexcept;
+    ~OpenFile();
+
+    // Opens the file to lock it, creating it with the mode where it is missing. Never follows a link at the path, never blocks in a FIFO.
+    // Returns 0 or an errno, EINTR where a signal came first; *created tells what was tried last, for the message.
+    int open(const std::string &path, mode_t mode, bool *created);
+
+    // Opens an existing file only to look at its locks.
+    int openToLook(const std::string &path);
+
+    // Unlocks everything and closes, or parks: see openfile_p.cpp. Tells whether others that watch the file hear of it by the close.
+    void close();
+
+    bool isOpen() const { return descriptor() >= 0; }
+    int descriptor() const; // -1 also in a forked child, where the file was closed
+    FileId id() const { return m_id; }
+
+    // Names this process as the owner of the ticket. Where that fails the lock is held namelessly.
+    void setNameTag(Offset ticket);
+    void dropNameTag();
+
+    // Wakes those who watch the file. Not on a file with content: its time stamps are somebody's data.
+    void announce() const;
+
+    // Tells whether the path leads to this file: 0, ESTALE when it leads elsewhere or nowhere, or the errno of the look.
+    int checkPath(const std::string &path) const;
+
+    // The file's type and size.
+    int status(mode_t *mode, off_t *size) const;
+
+private:
+    bool takeParked(const std::string &path, bool writable);
+    int adopt(int descriptor, unsigned forks, bool writable);
+
+    int m_descriptor = -1;
+    unsigned m_forks = 0;
+    FileId m_id;
+    Offset m_tag = -1;
+    bool m_writable = false;
+    bool m_empty = false;
+};
+
+// How many fork(2)s lie between the first process and this one. What was opened before the last of them is closed here.
+unsigned forkCount();
+
+} // namespace QtLockFile::Internal
+
+#endif
