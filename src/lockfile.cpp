@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockfile.h"
 #include "lockerror_p.h"
+#include "lockpath_p.h"
 #include "lockworker_p.h"
-#include "queuelook_p.h"
+#include "queuemonitor_p.h"
 
 #include <QtCore/qabstracteventdispatcher.h>
 #include <QtCore/qdebug.h>
-#include <QtCore/qdir.h>
-#include <QtCore/qfile.h>
 #include <QtCore/qloggingcategory.h>
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qpointer.h>
 #include <QtCore/qtimer.h>
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -66,12 +66,6 @@ mode_t modeFor(QFileDevice::Permissions permissions)
     return mode;
 }
 
-QString absolute(const QString &path)
-{
-    // Not QDir::absoluteFilePath(), which cleans the path: "a/../b" is not "b" where a is a link.
-    return path.isEmpty() || path.startsWith(u'/') ? path : QDir::currentPath() + u'/' + path;
-}
-
 } // namespace
 
 class LockFilePrivate
@@ -79,15 +73,17 @@ class LockFilePrivate
 public:
     using State = LockFile::State;
 
-    LockFilePrivate(LockFile *lock, const QString &lockPath) : q(lock), path(absolute(lockPath)) { renewWorker(); }
+    LockFilePrivate(LockFile *lock, const QString &lockPath) : q(lock), path(absolutePath(lockPath)) { renewWorker(); }
 
-    std::string nativePath() const { return QFile::encodeName(path).toStdString(); }
     void renewWorker();
     void checkFork();
     bool mayBegin(const char *call);
     void refuse(const char *call, const QString &why);
     LockOptions options() const;
     void setState(State newState);
+    void setPosition(int newPosition);
+    void watchQueue();
+    void onLook(const QueueLook &look);
 
     void endAttempt(LockError::Code because);
     void setAlarm(std::chrono::milliseconds in);
@@ -123,11 +119,15 @@ public:
     QDeadlineTimer alarm{QDeadlineTimer::Forever};  // when to end the attempt, or to stop waiting for its end
     QTimer *alarmTimer = nullptr;
     int releasesDue = 0; // releases that the worker still has to do
+
+    int position = -1; // as last reported
+    unsigned watches = 0;
+    std::unique_ptr<QueueSubscription> watch; // the last member: its callback uses the others
 };
 
 void LockFilePrivate::renewWorker()
 {
-    worker = std::make_unique<LockWorker>(nativePath(), [this] { deliverLater(); });
+    worker = std::make_unique<LockWorker>(nativePath(path), [this] { deliverLater(); });
 }
 
 // In a forked child: what went on is the parent's.
@@ -140,6 +140,8 @@ void LockFilePrivate::checkFork()
     clearAlarm();
     ending = LockError::Code::None;
     releasesDue = 0;
+    watch.reset();
+    position = -1;
     error = {};
     state = State::Released;
 }
@@ -175,7 +177,56 @@ void LockFilePrivate::setState(State newState)
     if (state == newState)
         return;
     state = newState;
+    watchQueue();
+    const QPointer<LockFile> guard(q);
     Q_EMIT q->stateChanged(newState, LockFile::QPrivateSignal());
+    if (guard && state == newState && state != State::Acquiring)
+        setPosition(state == State::Acquired ? 0 : -1);
+}
+
+void LockFilePrivate::setPosition(int newPosition)
+{
+    if (std::exchange(position, newPosition) != newPosition)
+        Q_EMIT q->positionChanged(newPosition, LockFile::QPrivateSignal());
+}
+
+// Has the queue looked at as long as somebody wants to know what a look can tell in this state.
+void LockFilePrivate::watchQueue()
+{
+    static const QMetaMethod lost = QMetaMethod::fromSignal(&LockFile::lost);
+    static const QMetaMethod positionChanged = QMetaMethod::fromSignal(&LockFile::positionChanged);
+    // Always anew: a look that was made before the lock was ours tells nothing of whether it still is.
+    watch.reset();
+    ++watches;
+    if (!(state == State::Acquired && q->isSignalConnected(lost))
+        && !(state == State::Acquiring && q->isSignalConnected(positionChanged)))
+        return;
+    watch = std::make_unique<QueueSubscription>(nativePath(path), [this, current = watches](const QueueLook &look) {
+        QMetaObject::invokeMethod(
+            q,
+            [this, current, look] {
+                if (current == watches)
+                    onLook(look);
+            },
+            Qt::QueuedConnection);
+    });
+}
+
+// Emits, so `this` may be gone afterwards.
+void LockFilePrivate::onLook(const QueueLook &look)
+{
+    const Place place = worker->place();
+    if (look.error != 0 || place.ticket < 0)
+        return;
+    const bool here = look.file == place.file;
+    if (state == State::Acquiring && here) {
+        setPosition(int(std::count_if(look.participants.begin(), look.participants.end(), [&](const QueueLook::Participant &one) {
+            return one.ticket >= 0 && one.ticket < place.ticket;
+        })));
+    } else if (state == State::Acquired && !here) {
+        watch.reset();
+        Q_EMIT q->lost(LockFile::QPrivateSignal());
+    }
 }
 
 void LockFilePrivate::endAttempt(LockError::Code because)
@@ -359,7 +410,7 @@ int LockFile::position() const
     case State::Acquired:
         return 0;
     case State::Acquiring:
-        return countTicketsBefore(d->nativePath(), d->worker->place());
+        return countTicketsBefore(nativePath(d->path), d->worker->place());
     case State::Released:
     case State::Releasing:
         break;
@@ -469,6 +520,13 @@ bool LockFile::waitForReleased(QDeadlineTimer deadline)
 {
     d->checkFork();
     return d->waitFor(State::Released, deadline);
+}
+
+void LockFile::connectNotify(const QMetaMethod &signal)
+{
+    // From any thread, since connect() may be called in any.
+    if (signal == QMetaMethod::fromSignal(&LockFile::lost) || signal == QMetaMethod::fromSignal(&LockFile::positionChanged))
+        QMetaObject::invokeMethod(this, [this] { d->watchQueue(); }, Qt::QueuedConnection);
 }
 
 QDebug operator<<(QDebug debug, const LockFile *lock)

@@ -166,10 +166,20 @@ Q_SIGNALS:
     */
     void released(QPrivateSignal);
 
+    /*!
+        The lock is held, but the path no longer leads to our file: somebody removed, replaced or moved it, so another can lock the path too.
+        Comes from the event loop, at most once for each time that the lock is acquired. Nothing else changes: the state stays Acquired until
+        release(), which removes nothing that is not ours. Costs nothing unless connected.
+    */
+    void lost(QPrivateSignal);
+
     /*! The state is now \a state. For a change that a call makes it comes inside that call, otherwise just before the signal that the change belongs to. */
     void stateChanged(QtLockFile::LockFile::State state, QPrivateSignal);
 
-    /*! position() is now \a position. Costs nothing unless connected. */
+    /*!
+        position() is now \a position. Comes from the event loop while waiting, within milliseconds of what happens in the queue; quick changes may be
+        seen as one. Costs nothing unless connected: where a thousand wait and all want to know, all look at each hand-over.
+    */
     void positionChanged(int position, QPrivateSignal);
 
     /*! timeout() is now \a timeout. */
@@ -177,6 +187,9 @@ Q_SIGNALS:
 
     /*! removeOnRelease() is now \a remove. */
     void removeOnReleaseChanged(bool remove, QPrivateSignal);
+
+protected:
+    void connectNotify(const QMetaMethod &signal) override;
 
 private:
     friend class LockFilePrivate;

@@ -142,6 +142,8 @@ int OpenFile::descriptor() const
 int OpenFile::open(const std::string &path, mode_t mode, bool *created)
 {
     *created = false;
+    if (path.find('\0') != std::string::npos)
+        return EINVAL; // the kernel would open what stands before it
     if (takeParked(path, true))
         return 0;
     for (int tries = 1;; ++tries) {
@@ -165,6 +167,8 @@ int OpenFile::open(const std::string &path, mode_t mode, bool *created)
 
 int OpenFile::openToLook(const std::string &path)
 {
+    if (path.find('\0') != std::string::npos)
+        return EINVAL;
     if (takeParked(path, false))
         return 0;
     for (;;) {

@@ -49,9 +49,9 @@ bool findParticipant(int descriptor, Offset ticket, pid_t *pid)
 
 // Those who wait without a ticket: peers that want the whole file, and participants at the gate, which such a peer holds. No call of
 // fcntl(2) tells of them, /proc/locks (proc(5)) does:  "12: -> POSIX  ADVISORY  WRITE 1234 08:01:5678 0 EOF".
-std::vector<pid_t> findTicketless(FileId file)
+std::vector<QueueLook::Participant> findTicketless(FileId file)
 {
-    std::vector<pid_t> result;
+    std::vector<QueueLook::Participant> result;
     char id[64];
     std::snprintf(id, sizeof id, "%02x:%02x:%ju", major(file.device), minor(file.device), uintmax_t(file.inode));
     std::ifstream locks("/proc/locks");
@@ -63,9 +63,9 @@ std::vector<pid_t> findTicketless(FileId file)
         if (std::sscanf(line.c_str(), "%*d: -> %15s %*s %*s %ld %63s %" SCNd64, kind, &pid, where, &first) != 4 || where != std::string(id))
             continue;
         if (kind == std::string("POSIX"))
-            result.push_back(pid_t(pid));
+            result.push_back({pid_t(pid), -1});
         else if (kind == std::string("OFDLCK") && first == kGate)
-            result.push_back(-1);
+            result.push_back({-1, -1});
     }
     return result;
 }
@@ -75,6 +75,7 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
 {
     const int descriptor = file.descriptor();
     *look = {};
+    look->file = file.id();
     look->error = readClock(descriptor, &look->since);
     std::vector<FoundLock> tickets;
     if (look->error == 0)
@@ -84,21 +85,21 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
     for (const FoundLock &ticket : tickets) {
         pid_t pid = ticket.pid;
         if (pid > 0 || ticket.bytes.first != ticket.bytes.last) // a peer's
-            look->participants.push_back(pid);
+            look->participants.push_back({pid, -1});
         else if (findParticipant(descriptor, ticket.bytes.first, &pid))
-            look->participants.push_back(pid);
+            look->participants.push_back({pid, ticket.bytes.first});
     }
     if (tickets.empty()) {
         FoundLock shared; // a peer's lock on the whole file may be a read lock
         look->error = findLock(descriptor, LockKind::Write, kTickets, &shared);
         if (shared.found && shared.pid > 0)
-            look->participants.push_back(shared.pid);
+            look->participants.push_back({shared.pid, -1});
     }
     if (look->participants.empty()) {
         look->since = -1;
         return tickets.empty();
     }
-    const std::vector<pid_t> ticketless = findTicketless(file.id());
+    const std::vector<QueueLook::Participant> ticketless = findTicketless(file.id());
     look->participants.insert(look->participants.end(), ticketless.begin(), ticketless.end());
     Offset since;
     readClock(descriptor, &since);
@@ -122,12 +123,9 @@ QueueLook lookAtQueue(const std::string &path)
 {
     QueueLook look;
     OpenFile file;
-    if (path.find('\0') != std::string::npos)
-        look.error = EINVAL;
-    else
-        look.error = file.openToLook(path);
-    if (look.error == ENOENT)
-        look.error = 0;
+    const int error = file.openToLook(path);
+    if (error != ENOENT)
+        look.error = error;
     return file.isOpen() ? lookAtQueue(file) : look;
 }
 

@@ -12,9 +12,23 @@ namespace QtLockFile::Internal {
 // What the locks of a file say of its queue.
 struct QueueLook
 {
-    int error = 0;                   // why it cannot be told; a missing file is a free one
-    std::vector<pid_t> participants; // the holder first, then who waits, in order; 0 or less: not known
-    Offset since = -1;               // milliseconds after the epoch, -1: not known
+    struct Participant
+    {
+        pid_t pid = -1;     // 0 or less: not known
+        Offset ticket = -1; // -1: waits without one, or locks the whole file
+
+        friend bool operator==(const Participant &a, const Participant &b) { return a.pid == b.pid && a.ticket == b.ticket; }
+    };
+
+    int error = 0;                         // why it cannot be told; a missing file is a free one
+    FileId file;                           // the file that was looked at
+    std::vector<Participant> participants; // the holder first, then who waits, in order
+    Offset since = -1;                     // milliseconds after the epoch, -1: not known
+
+    friend bool operator==(const QueueLook &a, const QueueLook &b)
+    {
+        return a.error == b.error && a.file == b.file && a.participants == b.participants && a.since == b.since;
+    }
 };
 
 // Looks at the file at the path. Takes no lock, creates nothing, never waits for a lock.

@@ -99,7 +99,7 @@ Outcome TicketLock::acquire(const LockOptions &options, const std::atomic<bool> 
     if (outcome.result == Result::Ended)
         outcome = withHolder(outcome);
     if (outcome.isDone())
-        setClock();
+        startHolding();
     return outcome;
 }
 
@@ -132,7 +132,7 @@ Outcome TicketLock::tryAcquire(const LockOptions &options)
                     return outcome;
                 }
                 takeTicket(0, {1, kGate});
-                setClock();
+                startHolding();
                 return {};
             }
             const auto now = Clock::now();
@@ -186,8 +186,6 @@ Outcome TicketLock::withHolder(Outcome outcome) const
 
 Outcome TicketLock::open(const LockOptions &options, const std::atomic<bool> &ended)
 {
-    if (m_path.find('\0') != std::string::npos)
-        return failed(Operation::Open, EINVAL); // the kernel would open what stands before it
     bool created;
     int error;
     do {
@@ -255,17 +253,19 @@ Outcome TicketLock::draw(const LockOptions &options, const std::atomic<bool> &en
             if (error == 0)
                 takeTicket(ticket, kGateByte);
         } while (error == EAGAIN); // a stranger who knows nothing of the gate
-        return error == 0 ? Outcome{} : failed(Operation::Lock, error);
+        if (error != 0)
+            return failed(Operation::Lock, error);
+        m_file.announce();
+        return {};
     }
 }
 
-// With the ticket locked: takes the name tag, unlocks the rest, and tells those who watch.
+// With the ticket locked: takes the name tag and unlocks the rest.
 void TicketLock::takeTicket(Offset ticket, Bytes rest)
 {
     setTicket(ticket);
     m_file.setNameTag(ticket);
     unlock(m_file.descriptor(), rest);
-    m_file.announce();
 }
 
 Outcome TicketLock::awaitTurn(const std::atomic<bool> &ended)
@@ -290,12 +290,14 @@ int TicketLock::await(LockKind kind, Bytes bytes, const std::atomic<bool> &ended
     return error;
 }
 
-void TicketLock::setClock()
+// The lock is ours: sets the clock, and tells those who watch.
+void TicketLock::startHolding()
 {
     using namespace std::chrono;
     const Offset now = duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
     if (now >= 0)
         tryLock(m_file.descriptor(), LockKind::Write, clockByte(now)); // it may fail: then nobody knows since when
+    m_file.announce();
 }
 
 Outcome TicketLock::remove(Patience patience)

@@ -76,7 +76,7 @@ private:
     int await(LockKind kind, Bytes bytes, const std::atomic<bool> &ended);
     void takeTicket(Offset ticket, Bytes rest);
     void setTicket(Offset ticket);
-    void setClock();
+    void startHolding();
     Outcome withHolder(Outcome outcome) const;
     Outcome remove(Patience patience);
     Outcome removeInGate();

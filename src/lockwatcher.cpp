@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: 0BSD
+#include "lockwatcher.h"
+#include "lockpath_p.h"
+#include "queuemonitor_p.h"
+
+#include <QtCore/qmetaobject.h>
+
+namespace QtLockFile {
+
+using namespace Internal;
+
+class LockWatcherPrivate
+{
+public:
+    LockWatcherPrivate(LockWatcher *watcher, const QString &watched)
+        : q(watcher), path(absolutePath(watched)), subscription(nativePath(path), [this](const QueueLook &look) { onLook(look); })
+    {
+    }
+
+    // On the thread that looks: naming the participants reads /proc, which is not for the user interface.
+    void onLook(const QueueLook &look)
+    {
+        QMetaObject::invokeMethod(q, [this, next = LockQueue(path, look)] { setQueue(next); }, Qt::QueuedConnection);
+    }
+
+    void setQueue(const LockQueue &next)
+    {
+        if (known && next == queue)
+            return;
+        known = true;
+        queue = next;
+        Q_EMIT q->queueChanged(next, LockWatcher::QPrivateSignal());
+    }
+
+    LockWatcher *const q;
+    const QString path;
+    LockQueue queue;
+    bool known = false;
+    QueueSubscription subscription; // the last member: its callback uses the others
+};
+
+LockWatcher::LockWatcher(const QString &path, QObject *parent)
+    : QObject(parent), d(std::make_unique<LockWatcherPrivate>(this, path))
+{
+}
+
+LockWatcher::~LockWatcher() = default;
+
+QString LockWatcher::path() const
+{
+    return d->path;
+}
+
+LockQueue LockWatcher::queue() const
+{
+    return d->queue;
+}
+
+} // namespace QtLockFile
