@@ -108,9 +108,10 @@ int LockThread::run(std::function<void()> job)
 {
     Threads &all = threads();
     {
-        const std::lock_guard guard(all.mutex);
+        std::unique_lock guard(all.mutex);
         if (all.idle > all.jobs.size()) {
             all.jobs.push_back(std::move(job));
+            guard.unlock();
             all.work.notify_one();
             return 0;
         }

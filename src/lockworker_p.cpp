@@ -69,23 +69,30 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
     shared->push({Event::Kind::Failed, {Outcome::Result::Failed, Operation::StartThread, error}});
 }
 
-// Runs until there is nothing left to do.
+// Runs until there is nothing left to do. There is something when it begins.
 void LockWorker::Shared::run()
 {
     std::unique_lock guard(mutex);
-    while (!tasks.empty()) {
+    for (;;) {
         const Task task = tasks.front();
         tasks.pop_front();
         guard.unlock();
         const Event event = perform(task);
         guard.lock();
-        if (event.kind == Event::Kind::Acquired && ended)
+        if (event.kind == Event::Kind::Acquired && ended) {
             tasks.push_front({Task::Kind::Undo, task.options});
-        else
-            push(event);
+            continue;
+        }
+        push(event);
+        const bool goOn = !tasks.empty();
+        running = goOn;
+        // Woken without the mutex, or the one who waits would run into it at once.
+        guard.unlock();
+        changed.notify_all();
+        if (!goOn)
+            return; // from now on another thread may be at work
+        guard.lock();
     }
-    running = false;
-    changed.notify_all();
 }
 
 LockWorker::Event LockWorker::Shared::perform(const Task &task)
@@ -131,7 +138,6 @@ Outcome LockWorker::Shared::attempt(const Task &task)
 void LockWorker::Shared::push(const Event &event)
 {
     events.push_back(event);
-    changed.notify_all();
     if (notify)
         notify();
 }

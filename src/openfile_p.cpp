@@ -38,7 +38,6 @@ struct Parked
 {
     int descriptor;
     bool writable; // false: only to look; either opened so, or a forked child may have a copy
-    bool empty;
 };
 
 struct SharedFile
@@ -96,14 +95,14 @@ int openSafely(const char *path, int flags, mode_t mode = 0)
     return ::open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);
 }
 
-int idOfPath(const std::string &path, FileId *id, mode_t *mode)
+int statusOfPath(const std::string &path, struct stat *status)
 {
-    struct stat status;
-    if (::fstatat(AT_FDCWD, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0)
-        return errno;
-    *id = {status.st_dev, status.st_ino};
-    *mode = status.st_mode;
-    return 0;
+    return ::fstatat(AT_FDCWD, path.c_str(), status, AT_SYMLINK_NOFOLLOW) == 0 ? 0 : errno;
+}
+
+FileId idOf(const struct stat &status)
+{
+    return {status.st_dev, status.st_ino};
 }
 
 } // namespace
@@ -124,8 +123,9 @@ OpenFile &OpenFile::operator=(OpenFile &&other) noexcept
     std::swap(m_forks, other.m_forks);
     std::swap(m_id, other.m_id);
     std::swap(m_tag, other.m_tag);
+    std::swap(m_mode, other.m_mode);
+    std::swap(m_size, other.m_size);
     std::swap(m_writable, other.m_writable);
-    std::swap(m_empty, other.m_empty);
     return *this;
 }
 
@@ -173,12 +173,11 @@ int OpenFile::openToLook(const std::string &path)
         return 0;
     for (;;) {
         const unsigned forks = forksMade;
-        FileId id;
-        mode_t mode;
-        if (const int error = idOfPath(path, &id, &mode))
+        struct stat status;
+        if (const int error = statusOfPath(path, &status))
             return error;
-        if (!S_ISREG(mode))
-            return S_ISDIR(mode) ? EISDIR : S_ISLNK(mode) ? ELOOP : ENXIO; // opening a FIFO or a device could be noticed
+        if (!S_ISREG(status.st_mode))
+            return S_ISDIR(status.st_mode) ? EISDIR : S_ISLNK(status.st_mode) ? ELOOP : ENXIO; // opening a FIFO or a device could be noticed
         const int descriptor = openSafely(path.c_str(), O_RDONLY);
         if (descriptor < 0)
             return errno;
@@ -196,22 +195,17 @@ bool OpenFile::takeParked(const std::string &path, bool writable)
         if (open.parked == 0)
             return false;
     }
-    FileId id;
-    mode_t mode;
-    if (idOfPath(path, &id, &mode) != 0)
+    struct stat status;
+    if (statusOfPath(path, &status) != 0)
         return false;
     const std::lock_guard guard(open.mutex);
-    const auto file = open.files.find(id);
+    const auto file = open.files.find(idOf(status));
     if (file == open.files.end())
         return false;
     std::vector<Parked> &parked = file->second.parked;
     for (auto it = parked.begin(); it != parked.end(); ++it) {
         if (it->writable || !writable) {
-            m_descriptor = it->descriptor;
-            m_forks = forksBehind;
-            m_id = id;
-            m_writable = it->writable;
-            m_empty = it->empty;
+            take(it->descriptor, status, it->writable);
             parked.erase(it);
             --open.parked;
             return true;
@@ -236,15 +230,21 @@ int OpenFile::adopt(int descriptor, unsigned forks, bool writable)
         open.descriptors.insert(descriptor);
         inherited = forksMade != forks;
     }
-    m_descriptor = descriptor;
-    m_forks = forksBehind;
-    m_id = {status.st_dev, status.st_ino};
-    m_writable = writable && !inherited;
-    m_empty = status.st_size == 0;
+    take(descriptor, status, writable && !inherited);
     if (!inherited || !writable)
         return 0;
     close();
     return EAGAIN;
+}
+
+void OpenFile::take(int descriptor, const struct stat &status, bool writable)
+{
+    m_descriptor = descriptor;
+    m_forks = forksBehind;
+    m_id = idOf(status);
+    m_mode = status.st_mode;
+    m_size = status.st_size;
+    m_writable = writable;
 }
 
 void OpenFile::close()
@@ -266,13 +266,13 @@ void OpenFile::close()
     SharedFile &file = open.files[m_id];
     const int descriptor = std::exchange(m_descriptor, -1);
     if (file.tags > 0) {
-        file.parked.push_back({descriptor, m_writable, m_empty});
+        file.parked.push_back({descriptor, m_writable});
         ++open.parked;
         return;
     }
     std::vector<Parked> closing = std::exchange(file.parked, {});
     open.parked -= closing.size();
-    closing.push_back({descriptor, m_writable, m_empty});
+    closing.push_back({descriptor, m_writable});
     for (const Parked &parked : closing)
         open.descriptors.erase(parked.descriptor);
     ++file.closing;
@@ -312,27 +312,21 @@ void OpenFile::dropNameTag()
 
 void OpenFile::announce() const
 {
-    if (isOpen() && m_writable && m_empty)
+    if (isOpen() && m_writable && isEmpty())
         ::futimens(m_descriptor, nullptr);
 }
 
-int OpenFile::checkPath(const std::string &path) const
-{
-    FileId id;
-    mode_t mode;
-    const int error = idOfPath(path, &id, &mode);
-    if (error == 0)
-        return id == m_id ? 0 : ESTALE;
-    return error == ENOENT || error == ENOTDIR ? ESTALE : error;
-}
-
-int OpenFile::status(mode_t *mode, off_t *size) const
+int OpenFile::checkPath(const std::string &path)
 {
     struct stat status;
-    if (::fstat(m_descriptor, &status) != 0)
-        return errno;
-    *mode = status.st_mode;
-    *size = status.st_size;
+    const int error = statusOfPath(path, &status);
+    if (error == ENOENT || error == ENOTDIR)
+        return ESTALE;
+    if (error != 0)
+        return error;
+    if (!(idOf(status) == m_id))
+        return ESTALE;
+    m_size = status.st_size;
     return 0;
 }
 

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 namespace QtLockFile::Internal {
@@ -54,22 +55,25 @@ public:
     // Wakes those who watch the file. Not on a file with content: its time stamps are somebody's data.
     void announce() const;
 
-    // Tells whether the path leads to this file: 0, ESTALE when it leads elsewhere or nowhere, or the errno of the look.
-    int checkPath(const std::string &path) const;
+    // What it was when it was opened, or when checkPath() last found it.
+    bool isRegular() const { return S_ISREG(m_mode); }
+    bool isEmpty() const { return m_size == 0; }
 
-    // The file's type and size.
-    int status(mode_t *mode, off_t *size) const;
+    // Tells whether the path leads to this file: 0, ESTALE when it leads elsewhere or nowhere, or the errno of the look.
+    int checkPath(const std::string &path);
 
 private:
     bool takeParked(const std::string &path, bool writable);
     int adopt(int descriptor, unsigned forks, bool writable);
+    void take(int descriptor, const struct stat &status, bool writable);
 
     int m_descriptor = -1;
     unsigned m_forks = 0;
     FileId m_id;
     Offset m_tag = -1;
+    mode_t m_mode = 0;
+    off_t m_size = 0;
     bool m_writable = false;
-    bool m_empty = false;
 };
 
 // How many fork(2)s lie between the first process and this one. What was opened before the last of them is closed here.

@@ -198,15 +198,11 @@ Outcome TicketLock::open(const LockOptions &options, const std::atomic<bool> &en
             return {Result::NotRegular, Operation::Open, error};
         return failed(created ? Operation::Create : Operation::Open, error);
     }
-    mode_t mode;
-    off_t size;
-    error = m_file.status(&mode, &size);
-    if (error != 0)
-        return failed(Operation::Inspect, error);
-    if (S_ISREG(mode) && (size == 0 || !options.remove))
+    if (m_file.isRegular() && (m_file.isEmpty() || !options.remove))
         return {};
+    const Result result = m_file.isRegular() ? Result::HasContent : Result::NotRegular;
     m_file.close();
-    return {S_ISREG(mode) ? Result::HasContent : Result::NotRegular, Operation::Open, 0};
+    return {result, Operation::Open};
 }
 
 Outcome TicketLock::draw(const LockOptions &options, const std::atomic<bool> &ended)
@@ -334,14 +330,10 @@ Outcome TicketLock::removeInGate()
     error = m_file.checkPath(m_path);
     if (error == ESTALE)
         return {}; // what lies there is not ours
-    mode_t mode = 0;
-    off_t size = 0;
-    if (error == 0)
-        error = m_file.status(&mode, &size);
     if (error != 0)
         return failed(Operation::Inspect, error);
-    if (size > 0 || !S_ISREG(mode))
-        return {Result::HasContent, Operation::Remove, 0};
+    if (!m_file.isRegular() || !m_file.isEmpty())
+        return {Result::HasContent, Operation::Remove};
     if (::unlink(m_path.c_str()) != 0 && errno != ENOENT)
         return failed(Operation::Remove, errno);
     return {};
