@@ -215,6 +215,7 @@ void LockFilePrivate::watchQueue()
 // Emits, so `this` may be gone afterwards.
 void LockFilePrivate::onLook(const QueueLook &look)
 {
+    checkFork();
     const Place place = worker->place();
     if (look.error != 0 || place.ticket < 0)
         return;
@@ -332,6 +333,7 @@ void LockFilePrivate::deliverLater()
 // Emits what is due, in order. Slots may call anything here, delete the object included.
 void LockFilePrivate::deliver()
 {
+    checkFork(); // a forked child has a copy of the events that were on their way to its parent
     const QPointer<LockFile> guard(q);
     while (guard) {
         if (due.empty()) {
