@@ -1,108 +1,641 @@
 // SPDX-License-Identifier: 0BSD
+#include "lockbytes_p.h"
+#include "lockthread_p.h"
 #include "lockworker_p.h"
+#include "openfile_p.h"
+#include "queuelook_p.h"
 #include "ticketlock_p.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <memory>
+#include <random>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 // The part that is free of Qt, in a program that is free of Qt too: ThreadSanitizer does not know the locks inside of a Qt that was built
-// without it, and would see races where there are none. Nor does it know file locks: what they guard is atomic here.
+// without it, and would see races where there are none. Nor does it know file locks, so what they guard here is atomic.
+// Each test has a name that is a claim, and a folder of its own that is empty in the end.
 
 using namespace QtLockFile::Internal;
 using namespace std::chrono_literals;
+using Kind = LockWorker::Event::Kind;
+using Result = Outcome::Result;
+
+#define CHECK(fact) \
+    do { \
+        if (!(fact)) \
+            failAt(__LINE__, #fact); \
+    } while (false)
 
 namespace {
 
+constexpr auto kShort = 100ms; // proves that nothing happened
+constexpr auto kLong = 60s;    // must happen
+
+const char *currentTest = "";
 const std::atomic<bool> never{false};
 
-void require(bool fact, const char *claim)
+[[noreturn]] void failAt(int line, const char *fact)
 {
-    if (fact)
-        return;
-    std::fprintf(stderr, "Not true: %s\n", claim);
-    std::exit(1);
+    std::fprintf(stderr, "FAIL: %s: not true: %s (line %d)\n", currentTest, fact, line);
+    std::_Exit(1);
 }
 
-LockWorker::TimePoint soon()
+LockWorker::TimePoint in(std::chrono::milliseconds time)
 {
-    return std::chrono::steady_clock::now() + 10s;
+    return std::chrono::steady_clock::now() + time;
 }
 
-void aTryWhileAnotherThreadHoldsIsRefusedAndNamesUs(const std::string &path)
+template<typename Condition>
+bool must(Condition condition)
+{
+    for (const auto deadline = in(kLong); !condition();) {
+        if (std::chrono::steady_clock::now() > deadline)
+            return false;
+        std::this_thread::yield();
+    }
+    return true;
+}
+
+bool exists(const std::string &path)
+{
+    return ::access(path.c_str(), F_OK) == 0;
+}
+
+size_t openDescriptors()
+{
+    size_t count = 0;
+    DIR *const folder = ::opendir("/proc/self/fd");
+    while (folder && ::readdir(folder))
+        ++count;
+    ::closedir(folder);
+    return count;
+}
+
+LockOptions options(bool remove)
+{
+    LockOptions result;
+    result.remove = remove;
+    return result;
+}
+
+void inThreads(int count, const std::function<void(int)> &run)
+{
+    std::vector<std::thread> threads;
+    for (int i = 0; i < count; ++i)
+        threads.emplace_back(run, i);
+    for (std::thread &thread : threads)
+        thread.join();
+}
+
+// Who is inside? Never more than one.
+class Room
+{
+public:
+    void enter()
+    {
+        CHECK(m_inside.fetch_add(1) == 0);
+        std::this_thread::yield(); // the others have a chance
+    }
+    void leave() { CHECK(m_inside.fetch_sub(1) == 1); }
+
+private:
+    std::atomic<int> m_inside{0};
+};
+
+// Takes the next event, which must come.
+LockWorker::Event next(LockWorker &worker)
+{
+    LockWorker::Event event{};
+    CHECK(worker.waitForEvent(in(kLong)));
+    CHECK(worker.take(&event));
+    return event;
+}
+
+// ---- the bytes ----
+
+int openBytes(const std::string &path)
+{
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    CHECK(descriptor >= 0);
+    return descriptor;
+}
+
+void theLowestTheHighestAndAllLocksAreFoundAmongRandomOnes(const std::string &path)
+{
+    const int looker = openBytes(path);
+    std::mt19937_64 random(1);
+    const auto below = [&](Offset limit) { return Offset(random() % uint64_t(limit)); };
+    for (int round = 0; round < 400; ++round) {
+        // Each lock has an owner of its own, so that neighbours do not become one. Some are far out, at the edges, long, or shared.
+        std::vector<int> owners;
+        std::vector<Bytes> locked;
+        std::vector<LockKind> kinds;
+        const Bytes all = round % 2 == 0 ? kTickets : Bytes{10, 500};
+        const Offset spread = all.last - all.first + 1;
+        const int count = int(below(13));
+        for (int i = 0; i < count; ++i) {
+            Offset first;
+            switch (below(4)) {
+            case 0: // dense
+                first = all.first + below(std::min<Offset>(spread, 40));
+                break;
+            case 1: // anywhere
+                first = all.first + below(spread);
+                break;
+            case 2:
+                first = all.first;
+                break;
+            default:
+                first = all.last;
+            }
+            Offset last = below(3) == 0 ? std::min(all.last, first + below(1 + std::min<Offset>(spread, 20))) : first;
+            const LockKind kind = below(4) == 0 ? LockKind::Read : LockKind::Write;
+            const int owner = openBytes(path);
+            if (tryLock(owner, kind, {first, last}) != 0) {
+                ::close(owner);
+                continue;
+            }
+            owners.push_back(owner);
+            locked.push_back({first, last});
+            kinds.push_back(kind);
+        }
+        // What lies outside must not be found.
+        const int outsider = openBytes(path);
+        if (all.first > 0)
+            CHECK(tryLock(outsider, LockKind::Write, {0, all.first - 1}) == 0);
+        CHECK(tryLock(outsider, LockKind::Write, {all.last + 1, all.last + 1}) == 0);
+
+        for (const LockKind asked : {LockKind::Write, LockKind::Read}) {
+            Offset lowest = kEnd;
+            Offset highest = -1;
+            std::vector<Offset> firsts; // of locks that stand for themselves
+            bool overlaps = false;
+            for (size_t i = 0; i < locked.size(); ++i) {
+                if (asked == LockKind::Read && kinds[i] == LockKind::Read)
+                    continue;
+                lowest = std::min(lowest, locked[i].first);
+                highest = std::max(highest, locked[i].last);
+                firsts.push_back(locked[i].first);
+                for (size_t j = 0; j < i; ++j)
+                    overlaps = overlaps || (locked[i].first <= locked[j].last && locked[j].first <= locked[i].last);
+            }
+            FoundLock found;
+            CHECK(findLowestLock(looker, asked, all, &found) == 0);
+            CHECK(found.found == (highest >= 0));
+            CHECK(!found.found || found.bytes.first == lowest);
+            CHECK(findHighestLock(looker, asked, all, &found) == 0);
+            CHECK(found.found == (highest >= 0));
+            CHECK(!found.found || found.bytes.last == highest);
+
+            std::vector<FoundLock> everything;
+            CHECK(findAllLocks(looker, asked, all, &everything) == 0);
+            CHECK(std::is_sorted(everything.begin(), everything.end(),
+                                 [](const FoundLock &a, const FoundLock &b) { return a.bytes.first < b.bytes.first; }));
+            if (!overlaps) { // shared locks may lie on each other; then one that hides another is enough
+                std::sort(firsts.begin(), firsts.end());
+                CHECK(everything.size() == firsts.size());
+                for (size_t i = 0; i < firsts.size(); ++i)
+                    CHECK(everything[i].bytes.first == firsts[i]);
+            }
+        }
+        for (const int owner : owners)
+            ::close(owner);
+        ::close(outsider);
+    }
+    ::close(looker);
+    ::unlink(path.c_str());
+}
+
+void aQueueOfThousandTicketsHasItsLowestAndHighestFound(const std::string &path)
+{
+    const int looker = openBytes(path);
+    const int owner = openBytes(path);
+    const int hole = openBytes(path);
+    for (Offset base : {Offset(0), Offset(123456789), kLastTicket - 2000}) {
+        std::vector<Offset> tickets;
+        for (Offset ticket = base; ticket < base + 1000; ++ticket)
+            tickets.push_back(ticket);
+        std::shuffle(tickets.begin(), tickets.end(), std::mt19937(2));
+        for (const Offset ticket : tickets) // every second is another's, so the kernel's list has 1000 entries
+            CHECK(tryLock(ticket % 2 == 0 ? owner : hole, LockKind::Write, ticketByte(ticket)) == 0);
+        FoundLock found;
+        CHECK(findLowestLock(looker, LockKind::Write, kTickets, &found) == 0);
+        CHECK(found.bytes.first == base);
+        CHECK(findHighestLock(looker, LockKind::Write, kTickets, &found) == 0);
+        CHECK(found.bytes.last == base + 999);
+        std::vector<FoundLock> all;
+        CHECK(findAllLocks(looker, LockKind::Read, kTickets, &all) == 0);
+        CHECK(all.size() == 1000);
+        CHECK(unlock(owner, kAllBytes) == 0);
+        CHECK(unlock(hole, kAllBytes) == 0);
+    }
+    for (const int descriptor : {looker, owner, hole})
+        ::close(descriptor);
+    ::unlink(path.c_str());
+}
+
+// ---- the queue ----
+
+void threadsNeverHoldAtOnce(const std::string &path, const std::function<bool(int)> &removes)
+{
+    constexpr int kThreads = 4;
+    Room room;
+    std::atomic<int> held{0};
+    inThreads(kThreads, [&](int thread) {
+        TicketLock lock(path);
+        for (int cycle = 0; cycle < 1500; ++cycle) {
+            const LockOptions with = options(removes(thread));
+            Outcome outcome = cycle % 3 == 0 ? lock.tryAcquire(with) : lock.acquire(with, never);
+            if (outcome.isDone()) {
+                room.enter();
+                ++held;
+                CHECK(lock.descriptor() >= 0);
+                CHECK(lock.place().ticket >= 0);
+                room.leave();
+            } else {
+                CHECK(cycle % 3 == 0);
+                CHECK(outcome.result == Result::Held);
+            }
+            outcome = lock.leave(with.remove);
+            CHECK(outcome.isDone());
+            CHECK(lock.descriptor() == -1);
+        }
+    });
+    CHECK(held >= kThreads * 1000); // those that wait have it in the end
+}
+
+void threadsThatRemoveTheFileNeverHoldAtOnceAndLeaveNone(const std::string &path)
+{
+    threadsNeverHoldAtOnce(path, [](int) { return true; });
+    CHECK(!exists(path));
+}
+
+void threadsThatKeepTheFileNeverHoldAtOnce(const std::string &path)
+{
+    threadsNeverHoldAtOnce(path, [](int) { return false; });
+    CHECK(::unlink(path.c_str()) == 0);
+}
+
+void threadsOfBothKindsNeverHoldAtOnce(const std::string &path)
+{
+    threadsNeverHoldAtOnce(path, [](int thread) { return thread % 2 == 0; });
+    ::unlink(path.c_str());
+}
+
+void anOutsiderWhoRemovesTheFileCannotBlockAnybody(const std::string &path)
+{
+    std::atomic<bool> stop{false};
+    std::thread outsider([&] {
+        while (!stop) {
+            ::unlink(path.c_str());
+            std::this_thread::yield();
+        }
+    });
+    inThreads(3, [&](int) {
+        TicketLock lock(path);
+        for (int cycle = 0; cycle < 1000; ++cycle) {
+            CHECK(lock.acquire({}, never).isDone());
+            CHECK(lock.leave(true).isDone());
+        }
+    });
+    stop = true;
+    outsider.join();
+    CHECK(!exists(path));
+}
+
+void ticketsAreServedInTheOrderInWhichTheyWereDrawn(const std::string &path)
+{
+    for (const bool outsider : {false, true}) {
+        constexpr int kWaiters = 12;
+        TicketLock holder(path);
+        CHECK(holder.acquire({}, never).isDone());
+        std::vector<std::unique_ptr<TicketLock>> locks;
+        std::vector<std::thread> threads;
+        std::atomic<int> served{0};
+        for (int i = 0; i < kWaiters; ++i) {
+            locks.push_back(std::make_unique<TicketLock>(path));
+            threads.emplace_back([&served, i, lock = locks.back().get()] {
+                CHECK(lock->acquire({}, never).isDone());
+                CHECK(served.fetch_add(1) == i);
+                CHECK(lock->leave(true).isDone());
+            });
+            CHECK(must([&] { return locks.back()->place().ticket == i + 1; }));
+            CHECK(countTicketsBefore(path, locks.back()->place()) == i + 1);
+        }
+        if (outsider)
+            CHECK(::unlink(path.c_str()) == 0);
+        CHECK(holder.leave(true).isDone());
+        for (std::thread &thread : threads)
+            thread.join();
+        CHECK(served == kWaiters);
+        CHECK(!exists(path));
+    }
+}
+
+void aTryIsRefusedWhileAnotherHoldsAndNamesTheHolder(const std::string &path)
 {
     TicketLock holder(path);
-    require(holder.acquire({}, never).isDone(), "a free lock can be had");
-    std::thread([&] {
-        TicketLock other(path);
-        const Outcome outcome = other.tryAcquire({});
-        require(outcome.result == Outcome::Result::Held, "a held lock is refused");
-        require(outcome.holder == ::getpid(), "the holder is named");
-        other.leave(true);
-    }).join();
-    require(holder.leave(true).isDone(), "the holder leaves");
-    require(::access(path.c_str(), F_OK) != 0 && errno == ENOENT, "the file is removed by the last one out");
+    CHECK(holder.tryAcquire({}).isDone());
+    inThreads(4, [&](int) {
+        for (int i = 0; i < 300; ++i) {
+            TicketLock other(path);
+            const Outcome outcome = other.tryAcquire({});
+            CHECK(outcome.result == Result::Held);
+            CHECK(outcome.holder == ::getpid());
+            CHECK(other.leave(true).isDone());
+        }
+    });
+    CHECK(exists(path));
+    CHECK(holder.leave(true).isDone());
+    CHECK(!exists(path));
 }
 
-void twoThreadsNeverHoldAtOnce(const std::string &path)
+// ---- names and parked descriptors ----
+
+void comingAndGoingOnTheSameFileCostsNoNameAndNoDescriptor(const std::string &path)
 {
-    std::atomic<int> holders{0};
-    const auto cycles = [&] {
-        TicketLock lock(path);
-        for (int i = 0; i < 500; ++i) {
-            require(lock.acquire({}, never).isDone(), "the lock is had in the end");
-            require(holders.fetch_add(1) == 0, "nobody else holds it");
-            holders.fetch_sub(1);
-            require(lock.leave(true).isDone(), "the lock is let go");
+    const size_t before = openDescriptors();
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    std::atomic<bool> ended{true};
+    const auto comeAndGo = [&] {
+        for (int i = 0; i < 300; ++i) {
+            TicketLock tries(path);
+            CHECK(tries.tryAcquire({}).result == Result::Held);
+            CHECK(tries.leave(true).isDone());
+            TicketLock waits(path);
+            CHECK(waits.acquire({}, ended).result == Result::Ended);
+            CHECK(waits.leave(true).isDone());
+            const QueueLook look = lookAtQueue(path);
+            CHECK(look.participants.size() >= 1);
+            CHECK(look.participants.front().pid == ::getpid());
+            CHECK(look.participants.front().ticket == 0);
         }
     };
-    std::thread one(cycles);
-    std::thread two(cycles);
-    one.join();
-    two.join();
-    require(::access(path.c_str(), F_OK) != 0, "the file is gone after the last");
+    inThreads(1, [&](int) { comeAndGo(); });
+    CHECK(openDescriptors() <= before + 1 + 2); // the holder's, and what was in use at once
+    inThreads(4, [&](int) { comeAndGo(); });
+    CHECK(openDescriptors() <= before + 1 + 4 * 2);
+    FoundLock tag;
+    const int looker = ::open("/proc/self/fd/0", O_RDONLY | O_CLOEXEC);
+    ::close(looker); // another file's close does not matter
+    CHECK(findLock(holder.descriptor(), LockKind::Write, nameTagByte(0), &tag) == 0);
+    CHECK(tag.found && tag.pid == ::getpid());
+    CHECK(holder.leave(true).isDone());
+    CHECK(openDescriptors() == before); // with the last tag all are closed
+    CHECK(!exists(path));
 }
 
-void aWaitThatIsEndedLeavesTheHolderAlone(const std::string &path)
+void aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce(const std::string &path)
+{
+    // Kept, so that all meet on one file and on the same tags.
+    Room room;
+    inThreads(3, [&](int) {
+        TicketLock lock(path);
+        for (int cycle = 0; cycle < 1000; ++cycle) {
+            CHECK(lock.acquire(options(false), never).isDone());
+            room.enter();
+            FoundLock tag;
+            CHECK(findLock(lock.descriptor(), LockKind::Write, nameTagByte(lock.place().ticket), &tag) == 0);
+            CHECK(tag.found && tag.pid == ::getpid());
+            room.leave();
+            CHECK(lock.leave(false).isDone());
+        }
+    });
+    ::unlink(path.c_str());
+}
+
+void aLookWhileOthersFightNamesNobodyElse(const std::string &path)
+{
+    constexpr int kThreads = 3;
+    std::atomic<bool> stop{false};
+    std::thread looker([&] {
+        int looks = 0;
+        while (!stop || looks == 0) {
+            const QueueLook look = lookAtQueue(path);
+            CHECK(look.error == 0);
+            // In several looks somebody may be met twice, but each can have moved on only so far.
+            for (const QueueLook::Participant &one : look.participants)
+                CHECK(one.pid == ::getpid() || one.pid <= 0);
+            CHECK(std::is_sorted(look.participants.begin(), look.participants.end(), [](const auto &a, const auto &b) {
+                return a.ticket >= 0 && b.ticket >= 0 && a.ticket < b.ticket;
+            }));
+            ++looks;
+        }
+    });
+    inThreads(kThreads, [&](int thread) {
+        TicketLock lock(path);
+        for (int cycle = 0; cycle < 1000; ++cycle) {
+            CHECK(lock.acquire({}, never).isDone());
+            CHECK(countTicketsBefore(path, lock.place()) == 0);
+            CHECK(lock.leave(thread != 0).isDone());
+        }
+    });
+    stop = true;
+    looker.join();
+    const QueueLook look = lookAtQueue(path);
+    CHECK(look.error == 0 && look.participants.empty() && look.since == -1);
+    ::unlink(path.c_str());
+}
+
+// ---- the worker ----
+
+void workersOfSeveralThreadsNeverHoldAtOnce(const std::string &path)
+{
+    Room room;
+    inThreads(3, [&](int) {
+        std::atomic<int> notified{0};
+        LockWorker worker(path, [&] { ++notified; });
+        for (int cycle = 0; cycle < 1000; ++cycle) {
+            if (cycle % 5 == 0) {
+                if (!worker.tryAcquire({}).isDone())
+                    continue;
+            } else {
+                worker.acquire({}, true);
+                CHECK(next(worker).kind == Kind::Acquired);
+            }
+            room.enter();
+            CHECK(worker.descriptor() >= 0);
+            room.leave();
+            worker.release(true);
+            CHECK(next(worker).kind == Kind::Released);
+        }
+        CHECK(notified >= 2 * 800);
+    });
+    CHECK(must([&] { return !exists(path); }));
+}
+
+// Ends attempts at every moment of their life; each has exactly one result.
+void endRacedAgainstStartBlockAndGrantIsNeverLost(const std::string &path)
+{
+    Room room;
+    std::atomic<int> ended{0};
+    std::atomic<int> acquired{0};
+    inThreads(3, [&](int thread) {
+        std::mt19937 random{unsigned(thread)};
+        std::atomic<int> notified{0};
+        LockWorker worker(path, [&] { ++notified; });
+        int results = 0;
+        for (int cycle = 0; cycle < 2500; ++cycle) {
+            worker.acquire({}, true);
+            const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 300);
+            while (std::chrono::steady_clock::now() < until) { }
+            const bool toEnd = cycle % 4 != 0;
+            if (toEnd)
+                worker.end();
+            const LockWorker::Event event = next(worker);
+            ++results;
+            if (toEnd) {
+                CHECK(event.kind == Kind::Failed && event.outcome.result == Result::Ended);
+                ++ended;
+            } else {
+                CHECK(event.kind == Kind::Acquired);
+                room.enter();
+                ++acquired;
+                room.leave();
+                worker.release(true);
+                CHECK(next(worker).kind == Kind::Released);
+                ++results;
+            }
+            CHECK(worker.waitUntilIdle(in(kLong)));
+            LockWorker::Event more{};
+            CHECK(!worker.take(&more));
+            CHECK(worker.descriptor() == -1);
+        }
+        CHECK(notified >= results);
+    });
+    CHECK(ended > 0 && acquired > 0);
+    TicketLock after(path);
+    CHECK(after.tryAcquire({}).isDone());
+    CHECK(after.leave(true).isDone());
+    CHECK(!exists(path));
+}
+
+void anEndedWaitDoesNotEndTheNextOne(const std::string &path)
 {
     LockWorker holder(path, [] { });
-    require(holder.tryAcquire({}).isDone(), "a free lock can be had at once");
-
-    std::atomic<int> notified{0};
-    LockWorker waiter(path, [&] { ++notified; });
+    CHECK(holder.tryAcquire({}).isDone());
+    LockWorker waiter(path, [] { });
+    for (int round = 0; round < 20; ++round) {
+        waiter.acquire({}, true);
+        waiter.end();
+        CHECK(next(waiter).outcome.result == Result::Ended);
+    }
     waiter.acquire({}, true);
-    require(!waiter.waitForEvent(std::chrono::steady_clock::now() + 10ms), "a held lock is waited for");
-    waiter.end();
-    LockWorker::Event event;
-    require(waiter.waitForEvent(soon()) && waiter.take(&event), "an ended wait has a result");
-    require(event.kind == LockWorker::Event::Kind::Failed && event.outcome.result == Outcome::Result::Ended, "the result is Ended");
-    require(notified == 1, "one result is notified once");
-
-    waiter.acquire({}, true);
+    CHECK(!waiter.waitForEvent(in(kShort)));
     holder.release(true);
-    require(waiter.waitForEvent(soon()) && waiter.take(&event), "the lock is handed over");
-    require(event.kind == LockWorker::Event::Kind::Acquired, "the waiter has it");
+    CHECK(next(waiter).kind == Kind::Acquired);
     waiter.release(true);
-    require(waiter.waitUntilIdle(soon()) && holder.waitUntilIdle(soon()), "the threads come to rest");
+    CHECK(next(waiter).kind == Kind::Released);
+    CHECK(next(holder).kind == Kind::Released);
+}
+
+void aWorkerThatIsDestroyedLeavesTheLockToOthers(const std::string &path)
+{
+    std::atomic<int> notified{0};
+    for (int round = 0; round < 500; ++round) {
+        LockWorker other(path, [] { });
+        other.acquire({}, true);
+        {
+            LockWorker worker(path, [&] { ++notified; });
+            worker.acquire({}, true);
+            if (round % 3 == 0)
+                std::this_thread::yield();
+        } // acquiring or acquired
+        const int then = notified;
+        CHECK(next(other).kind == Kind::Acquired);
+        CHECK(notified == then);
+        other.release(true);
+        CHECK(next(other).kind == Kind::Released);
+    }
+    CHECK(must([&] { return !exists(path); }));
+}
+
+void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
+{
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    std::vector<std::unique_ptr<LockWorker>> waiters;
+    for (int i = 0; i < 30; ++i) {
+        waiters.push_back(std::make_unique<LockWorker>(path, [] { }));
+        waiters.back()->acquire({}, true);
+    }
+    for (const auto &waiter : waiters)
+        CHECK(must([&] { return waiter->place().ticket > 0; }));
+    for (const auto &waiter : waiters)
+        waiter->end();
+    for (const auto &waiter : waiters) {
+        CHECK(next(*waiter).outcome.result == Result::Ended);
+        CHECK(waiter->waitUntilIdle(in(kLong)));
+    }
+    CHECK(lookAtQueue(path).participants.size() == 1);
+    CHECK(holder.leave(true).isDone());
+    CHECK(!exists(path));
+}
+
+void jobsRunOnThreadsThatBlockEverySignalButOne(const std::string &)
+{
+    std::atomic<int> unblocked{-1};
+    CHECK(LockThread::run([&] {
+              sigset_t mask;
+              pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+              int count = 0;
+              for (int signal = 1; signal <= SIGRTMAX; ++signal)
+                  count += (signal < 32 || signal >= SIGRTMIN) && signal != SIGKILL && signal != SIGSTOP && !sigismember(&mask, signal);
+              unblocked = count;
+          })
+          == 0);
+    CHECK(must([&] { return unblocked >= 0; }));
+    CHECK(unblocked == 1);
+}
+
+void run(const char *name, void (*test)(const std::string &))
+{
+    currentTest = name;
+    std::string folder = "/tmp/tst_core-XXXXXX";
+    CHECK(::mkdtemp(folder.data()) != nullptr);
+    const auto start = std::chrono::steady_clock::now();
+    test(folder + "/lock");
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+    CHECK(::rmdir(folder.c_str()) == 0);
+    std::printf("PASS: %s (%.1f s)\n", name, time.count());
+    std::fflush(stdout);
 }
 
 } // namespace
 
 int main()
 {
-    std::string folder = "/tmp/tst_core-XXXXXX";
-    require(::mkdtemp(folder.data()) != nullptr, "there is a temporary folder");
-    const std::string path = folder + "/lock";
-
-    aTryWhileAnotherThreadHoldsIsRefusedAndNamesUs(path);
-    twoThreadsNeverHoldAtOnce(path);
-    aWaitThatIsEndedLeavesTheHolderAlone(path);
-
-    require(::rmdir(folder.c_str()) == 0, "nothing is left behind");
+#define RUN(test) run(#test, test)
+    RUN(theLowestTheHighestAndAllLocksAreFoundAmongRandomOnes);
+    RUN(aQueueOfThousandTicketsHasItsLowestAndHighestFound);
+    RUN(threadsThatRemoveTheFileNeverHoldAtOnceAndLeaveNone);
+    RUN(threadsThatKeepTheFileNeverHoldAtOnce);
+    RUN(threadsOfBothKindsNeverHoldAtOnce);
+    RUN(anOutsiderWhoRemovesTheFileCannotBlockAnybody);
+    RUN(ticketsAreServedInTheOrderInWhichTheyWereDrawn);
+    RUN(aTryIsRefusedWhileAnotherHoldsAndNamesTheHolder);
+    RUN(comingAndGoingOnTheSameFileCostsNoNameAndNoDescriptor);
+    RUN(aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce);
+    RUN(aLookWhileOthersFightNamesNobodyElse);
+    RUN(workersOfSeveralThreadsNeverHoldAtOnce);
+    RUN(endRacedAgainstStartBlockAndGrantIsNeverLost);
+    RUN(anEndedWaitDoesNotEndTheNextOne);
+    RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
+    RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
+    RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
+#undef RUN
 }
