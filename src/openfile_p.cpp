@@ -126,6 +126,7 @@ OpenFile &OpenFile::operator=(OpenFile &&other) noexcept
     std::swap(m_mode, other.m_mode);
     std::swap(m_size, other.m_size);
     std::swap(m_writable, other.m_writable);
+    std::swap(m_looks, other.m_looks);
     return *this;
 }
 
@@ -142,6 +143,7 @@ int OpenFile::descriptor() const
 int OpenFile::open(const std::string &path, mode_t mode, bool *created)
 {
     *created = false;
+    m_looks = false;
     if (path.find('\0') != std::string::npos)
         return EINVAL; // the kernel would open what stands before it
     if (takeParked(path, true))
@@ -167,6 +169,7 @@ int OpenFile::open(const std::string &path, mode_t mode, bool *created)
 
 int OpenFile::openToLook(const std::string &path)
 {
+    m_looks = true;
     if (path.find('\0') != std::string::npos)
         return EINVAL;
     if (takeParked(path, false))
@@ -312,7 +315,8 @@ void OpenFile::dropNameTag()
 
 void OpenFile::announce() const
 {
-    if (isOpen() && m_writable && isEmpty())
+    // A look may use a writable descriptor that was parked, and still has nothing to tell.
+    if (isOpen() && m_writable && isEmpty() && !m_looks)
         ::futimens(m_descriptor, nullptr);
 }
 

@@ -74,6 +74,7 @@ private:
     mode_t m_mode = 0;
     off_t m_size = 0;
     bool m_writable = false;
+    bool m_looks = false; // opened only to look
 };
 
 // How many fork(2)s lie between the first process and this one. What was opened before the last of them is closed here.
