@@ -90,9 +90,9 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
             look->participants.push_back({pid, ticket.bytes.first});
     }
     if (tickets.empty()) {
-        FoundLock shared; // a peer's lock on the whole file may be a read lock
+        FoundLock shared; // a peer's lock on the whole file may be a read lock; those of who waits for a ticket end below the gate
         look->error = findLock(descriptor, LockKind::Write, kTickets, &shared);
-        if (shared.found && shared.pid > 0)
+        if (shared.found && (shared.pid > 0 || shared.bytes.last >= kGate))
             look->participants.push_back({shared.pid, -1});
     }
     if (look->participants.empty()) {
