@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockparticipant.h"
+#include "queuelook_p.h"
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qdebug.h>
@@ -27,6 +28,8 @@ LockParticipant LockParticipant::ofProcess(qint64 pid)
     if (pid <= 0)
         return participant;
     participant.m_pid = pid;
+    if (!Internal::procHasOwnPids())
+        return participant;
 
     // "1234 (name) S …": the name may hold anything, parentheses too, so the last one closes it.
     const QByteArray stat = procFile(pid, "stat");

@@ -43,7 +43,7 @@ public:
 
     /*!
         Tells the program's name as the kernel keeps it (/proc/PID/comm, proc(5)), completed from its command line
-        where the kernel cut it at 15 bytes. Empty where it is not known or the process has ended.
+        where the kernel cut it at 15 bytes. Empty where it is not known, the process has ended, or /proc is that of another pid namespace.
     */
     QString processName() const { return m_processName; }
 

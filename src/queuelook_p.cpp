@@ -10,6 +10,7 @@
 
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 // The locks of a file cannot be read in one go, and change meanwhile. The clock, which every new holder sets anew, is read before and after; if it
 // moved, another look is taken.
@@ -54,6 +55,7 @@ std::vector<QueueLook::Participant> findTicketless(FileId file)
     std::vector<QueueLook::Participant> result;
     char id[64];
     std::snprintf(id, sizeof id, "%02x:%02x:%ju", major(file.device), minor(file.device), uintmax_t(file.inode));
+    const bool ownPids = procHasOwnPids();
     std::ifstream locks("/proc/locks");
     for (std::string line; std::getline(locks, line);) {
         char kind[16];
@@ -63,7 +65,7 @@ std::vector<QueueLook::Participant> findTicketless(FileId file)
         if (std::sscanf(line.c_str(), "%*d: -> %15s %*s %*s %ld %63s %" SCNd64, kind, &pid, where, &first) != 4 || where != std::string(id))
             continue;
         if (kind == std::string("POSIX"))
-            result.push_back({pid_t(pid), -1});
+            result.push_back({ownPids ? pid_t(pid) : -1, -1});
         else if (kind == std::string("OFDLCK") && first == kGate)
             result.push_back({-1, -1});
     }
@@ -107,6 +109,12 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
 }
 
 } // namespace
+
+bool procHasOwnPids()
+{
+    char self[16] = {};
+    return ::readlink("/proc/self", self, sizeof self - 1) > 0 && std::to_string(::getpid()) == self;
+}
 
 QueueLook lookAtQueue(const OpenFile &file)
 {
