@@ -31,8 +31,8 @@
 // When to look. The event can come a moment before the lock: a peer opens and then locks, and the kernel tells of a close before it drops the locks. So look
 // at once, and again 5 and 25 ms after the last event; and at most every 5 ms, however fast the events come.
 //
-// Where. On the file; on its folder while there is none; on the nearest ancestor while there is no folder either. Always first the watch,
-// then the look, so nothing falls between. Where a watch is impossible or blind, look every two seconds.
+// Where. On the file; on its folder while there is none; on the nearest ancestor while there is no folder either; and for moves on all folders
+// above. Always first the watch, then the look, so nothing falls between. Where a watch is impossible or blind, look every two seconds.
 
 namespace QtLockFile::Internal {
 
@@ -66,7 +66,7 @@ constexpr int kMostMoves = 10; // of the file while it is being looked for; then
 constexpr uint32_t kMoved = IN_MOVE_SELF | IN_DELETE_SELF;
 constexpr uint32_t kFileEvents = IN_ATTRIB | IN_OPEN | IN_CLOSE | kMoved;
 constexpr uint32_t kFolderEvents = IN_CREATE | IN_MOVED_TO | IN_ATTRIB | kMoved | IN_ONLYDIR; // while the file is missing
-constexpr uint32_t kParentEvents = kMoved | IN_ONLYDIR;                                       // while it is there
+constexpr uint32_t kAncestorEvents = kMoved | IN_ONLYDIR;                                     // of all that the path leads through
 
 // Whether others can change files of this kind without inotify's knowing: the magic numbers of statfs(2).
 bool isBlind(const std::string &path)
@@ -98,6 +98,19 @@ std::string parentOf(const std::string &path)
     return end == std::string::npos ? "/" : path.substr(0, end + 1);
 }
 
+// All above the path, from the root down.
+std::vector<std::string> ancestorsOf(const std::string &path)
+{
+    std::vector<std::string> ancestors;
+    std::string folder = path;
+    do {
+        folder = parentOf(folder);
+        ancestors.push_back(folder);
+    } while (folder != "/");
+    std::reverse(ancestors.begin(), ancestors.end());
+    return ancestors;
+}
+
 class Watch;
 
 // The inotify instance and who is interested in which of its watches.
@@ -119,7 +132,7 @@ private:
 class Watch
 {
 public:
-    Watch(std::string path, Events *events) : m_path(std::move(path)), m_events(events) { }
+    Watch(std::string path, Events *events) : m_path(std::move(path)), m_ancestors(ancestorsOf(m_path)), m_events(events) { }
     ~Watch();
     Watch(const Watch &) = delete;
     Watch &operator=(const Watch &) = delete;
@@ -131,13 +144,15 @@ public:
 
 private:
     void settle();
-    void drop(int *id);
+    bool watchFolder(const std::string &folder, uint32_t mask);
+    void dropAll();
 
     const std::string m_path;
+    const std::vector<std::string> m_ancestors;
     Events *const m_events;
     OpenFile m_file;
     int m_fileWatch = -1;
-    int m_folderWatch = -1;
+    std::vector<int> m_folderWatches;
     std::string m_awaited; // what has to appear in the watched folder
     bool m_poll = false;   // events do not tell everything
     int m_error = 0;
@@ -204,14 +219,23 @@ void Events::read(Clock::time_point now)
 
 Watch::~Watch()
 {
-    drop(&m_fileWatch);
-    drop(&m_folderWatch);
+    dropAll();
 }
 
-void Watch::drop(int *id)
+void Watch::dropAll()
 {
-    if (*id >= 0)
-        m_events->remove(std::exchange(*id, -1), this);
+    if (m_fileWatch >= 0)
+        m_events->remove(std::exchange(m_fileWatch, -1), this);
+    for (const int id : std::exchange(m_folderWatches, {}))
+        m_events->remove(id, this);
+}
+
+bool Watch::watchFolder(const std::string &folder, uint32_t mask)
+{
+    const int id = m_events->add(folder, mask, this);
+    if (id >= 0)
+        m_folderWatches.push_back(id);
+    return id >= 0;
 }
 
 // The name is that of the file in a watched folder.
@@ -227,8 +251,7 @@ void Watch::onWatchGone(int id)
 {
     if (m_fileWatch == id)
         m_fileWatch = -1;
-    if (m_folderWatch == id)
-        m_folderWatch = -1;
+    m_folderWatches.erase(std::remove(m_folderWatches.begin(), m_folderWatches.end(), id), m_folderWatches.end());
 }
 
 Clock::time_point Watch::nextLook() const
@@ -244,8 +267,7 @@ void Watch::settle()
     if (m_file.isOpen() && m_fileWatch >= 0 && m_file.checkPath(m_path) == 0)
         return;
     for (int moves = 0; moves < kMostMoves; ++moves) {
-        drop(&m_fileWatch);
-        drop(&m_folderWatch);
+        dropAll();
         m_file.close();
         m_poll = false;
 
@@ -253,21 +275,22 @@ void Watch::settle()
         if (m_file.isOpen()) {
             // By the descriptor: the path may lead elsewhere by now.
             m_fileWatch = m_events->add("/proc/self/fd/" + std::to_string(m_file.descriptor()), kFileEvents, this);
-            m_folderWatch = m_events->add(parentOf(m_path), kParentEvents, this);
+            for (const std::string &folder : m_ancestors)
+                watchFolder(folder, kAncestorEvents);
             m_poll = m_fileWatch < 0 || isBlind(m_path);
             if (m_file.checkPath(m_path) != ESTALE)
                 return;
             continue; // it was removed before it was watched
         }
 
-        std::string folder = m_path;
-        std::string below;
-        do {
-            below = std::exchange(folder, parentOf(folder));
-            m_folderWatch = m_events->add(folder, kFolderEvents, this);
-        } while (m_folderWatch < 0 && (errno == ENOENT || errno == ENOTDIR) && folder != "/");
+        // From the root down: what moves once it is watched is told, and what was moved before is found where it is now.
+        size_t there = 0;
+        while (there < m_ancestors.size() && (watchFolder(m_ancestors[there], kAncestorEvents) || (errno != ENOENT && errno != ENOTDIR)))
+            ++there;
+        const std::string &folder = m_ancestors[std::max<size_t>(there, 1) - 1];
+        const std::string &below = there < m_ancestors.size() ? m_ancestors[there] : m_path;
         m_awaited = below.substr(below.rfind('/') + 1);
-        m_poll = m_folderWatch < 0 || isBlind(folder);
+        m_poll = !watchFolder(folder, kFolderEvents) || isBlind(folder);
         if (m_error != ENOENT || ::access(below.c_str(), F_OK) != 0)
             return;
         // It was created before its folder was watched.
