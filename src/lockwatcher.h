@@ -23,7 +23,7 @@ class LockWatcherPrivate;
 
     **What it does not.** Kernel locks raise no event. A program other than a LockFile that locks the whole file is seen when it opens or
     closes it, or at the next event of another cause, and not at the moment of its locking. Whether a process is stopped is as of the last change. On
-    file systems that others change without our kernel's knowing (NFS, SMB, FUSE and their like), and where the user's limit of inotify(7) watches is reached, it looks
+    file systems that others change without our kernel's knowing (NFS, SMB, FUSE and their like), and where the user's limit of inotify(7) is reached, it looks
     every two seconds instead.
 
     **Threads.** Used from the thread that it lives in, which needs an event loop. All looks are made by a thread of the library, one for all watchers of the process: a slow

@@ -92,6 +92,12 @@ bool isBlind(const std::string &path)
     }
 }
 
+// Whether the path can be opened again without anything happening there.
+bool endsUnseen(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
+}
+
 std::string parentOf(const std::string &path)
 {
     const size_t end = path.find_last_not_of('/', path.rfind('/'));
@@ -290,7 +296,7 @@ void Watch::settle()
         const std::string &folder = m_ancestors[std::max<size_t>(there, 1) - 1];
         const std::string &below = there < m_ancestors.size() ? m_ancestors[there] : m_path;
         m_awaited = below.substr(below.rfind('/') + 1);
-        m_poll = !watchFolder(folder, kFolderEvents) || isBlind(folder);
+        m_poll = !watchFolder(folder, kFolderEvents) || isBlind(folder) || endsUnseen(m_error);
         if (m_error != ENOENT || ::access(below.c_str(), F_OK) != 0)
             return;
         // It was created before its folder was watched.
@@ -317,11 +323,19 @@ void Watch::look(const Subscribers &subscribers, Clock::time_point now)
 
 struct Monitor
 {
+    void closeAll()
+    {
+        for (const int descriptor : {inotify, wake}) {
+            if (descriptor >= 0)
+                ::close(descriptor);
+        }
+    }
+
     std::mutex mutex; // guards all of this
     std::map<std::string, Subscribers> subscribers;
     bool running = false;
     bool changed = false; // there are subscribers that the thread does not know yet, or knows and should not
-    int inotify = -1;
+    int inotify = -1; // may stay so while it runs
     int wake = -1;
 };
 
@@ -333,10 +347,8 @@ Monitor &monitor()
         monitorOfProcess = new Monitor;
         pthread_atfork([] { monitorOfProcess->mutex.lock(); }, [] { monitorOfProcess->mutex.unlock(); },
                        [] {
-                           if (monitorOfProcess->running) {
-                               ::close(monitorOfProcess->inotify);
-                               ::close(monitorOfProcess->wake);
-                           }
+                           if (monitorOfProcess->running)
+                               monitorOfProcess->closeAll();
                            monitorOfProcess = new Monitor;
                        });
         return true;
@@ -357,8 +369,7 @@ void watchQueues(Monitor *all)
             const std::lock_guard guard(all->mutex);
             if (all->subscribers.empty()) {
                 watches.clear();
-                ::close(all->inotify);
-                ::close(all->wake);
+                all->closeAll();
                 all->running = false;
                 return;
             }
@@ -405,9 +416,7 @@ void watchQueues(Monitor *all)
 // With the mutex locked.
 int startThread(Monitor *all)
 {
-    all->inotify = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (all->inotify < 0)
-        return errno;
+    all->inotify = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK); // where the user has too many it fails, as each watch then does
     all->wake = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int error = all->wake < 0 ? errno : 0;
     if (error == 0)
@@ -416,9 +425,7 @@ int startThread(Monitor *all)
         all->running = true;
         return 0;
     }
-    ::close(all->inotify);
-    if (all->wake >= 0)
-        ::close(all->wake);
+    all->closeAll();
     return error;
 }
 
