@@ -577,7 +577,7 @@ void tst_LockWatcher::wakesNobodyWhileNothingHappens()
     const qint64 calls = sizeOf(log);
     const qint64 sleeps = sleepsOf(plain->pid());
     QVERIFY(calls > 0 && sleeps > 0);
-    for (int i = 0; i < 15; ++i) // longer than the pause of the slow poll
+    for (int i = 0; i < 30; ++i) // longer than the pause of the slow poll
         QVERIFY(never([&] { return sizeOf(log) != calls || sleepsOf(plain->pid()) != sleeps; }));
     // And neither has just fallen asleep.
     others.at(1)->kill();
