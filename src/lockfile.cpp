@@ -121,6 +121,7 @@ public:
     int releasesDue = 0; // releases that the worker still has to do
 
     int position = -1; // as last reported
+    bool lossTold = false; // of this hold
     unsigned watches = 0;
     std::unique_ptr<QueueSubscription> watch; // the last member: its callback uses the others
 };
@@ -177,6 +178,7 @@ void LockFilePrivate::setState(State newState)
     if (state == newState)
         return;
     state = newState;
+    lossTold = false;
     watchQueue();
     const QPointer<LockFile> guard(q);
     Q_EMIT q->stateChanged(newState, LockFile::QPrivateSignal());
@@ -198,7 +200,7 @@ void LockFilePrivate::watchQueue()
     // Always anew: a look that was made before the lock was ours tells nothing of whether it still is.
     watch.reset();
     ++watches;
-    if (!(state == State::Acquired && q->isSignalConnected(lost))
+    if (!(state == State::Acquired && !lossTold && q->isSignalConnected(lost))
         && !(state == State::Acquiring && q->isSignalConnected(positionChanged)))
         return;
     watch = std::make_unique<QueueSubscription>(nativePath(path), [this, current = watches](const QueueLook &look) {
@@ -217,14 +219,14 @@ void LockFilePrivate::onLook(const QueueLook &look)
 {
     checkFork();
     const Place place = worker->place();
-    if (look.error != 0 || place.ticket < 0)
+    if (place.ticket < 0)
         return;
-    const bool here = look.file == place.file;
-    if (state == State::Acquiring && here) {
+    if (state == State::Acquiring && look.error == 0 && look.file == place.file) {
         setPosition(int(std::count_if(look.participants.begin(), look.participants.end(), [&](const QueueLook::Participant &one) {
             return one.ticket >= 0 && one.ticket < place.ticket;
         })));
-    } else if (state == State::Acquired && !here) {
+    } else if (state == State::Acquired && look.leadsElsewhere(place.file)) {
+        lossTold = true;
         watch.reset();
         Q_EMIT q->lost(LockFile::QPrivateSignal());
     }

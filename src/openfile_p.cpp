@@ -170,6 +170,7 @@ int OpenFile::open(const std::string &path, mode_t mode, bool *created)
 int OpenFile::openToLook(const std::string &path)
 {
     m_looks = true;
+    m_id = {};
     if (path.find('\0') != std::string::npos)
         return EINVAL;
     if (takeParked(path, false))
@@ -179,11 +180,16 @@ int OpenFile::openToLook(const std::string &path)
         struct stat status;
         if (const int error = statusOfPath(path, &status))
             return error;
+        m_id = idOf(status);
         if (!S_ISREG(status.st_mode))
             return S_ISDIR(status.st_mode) ? EISDIR : S_ISLNK(status.st_mode) ? ELOOP : ENXIO; // opening a FIFO or a device could be noticed
         const int descriptor = openSafely(path.c_str(), O_RDONLY);
-        if (descriptor < 0)
-            return errno;
+        if (descriptor < 0) {
+            const int error = errno;
+            if (error == ENOENT)
+                m_id = {}; // removed since
+            return error;
+        }
         const int error = adopt(descriptor, forks, false);
         if (error != EAGAIN)
             return error;

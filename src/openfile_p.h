@@ -38,7 +38,7 @@ public:
     // Returns 0 or an errno, EINTR where a signal came first; *created tells what was tried last, for the message.
     int open(const std::string &path, mode_t mode, bool *created);
 
-    // Opens an existing file only to look at its locks.
+    // Opens an existing file only to look at its locks. Also where that fails, id() tells what lies there, as far as it is known.
     int openToLook(const std::string &path);
 
     // Unlocks everything and closes, or parks: see openfile_p.cpp. Tells whether others that watch the file hear of it by the close.

@@ -4,6 +4,7 @@
 
 #include "ticketlock_p.h"
 
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,15 @@ struct QueueLook
     };
 
     int error = 0;                         // why it cannot be told; a missing file is a free one
-    FileId file;                           // the file that was looked at
+    FileId file;                           // the file at the path, also where it is no lock file; none if there is none or it is not known
     std::vector<Participant> participants; // the holder first, then who waits, in order
     Offset since = -1;                     // milliseconds after the epoch, -1: not known
+
+    // Whether the path is known to lead to something else than this file, or nowhere.
+    bool leadsElsewhere(FileId other) const
+    {
+        return !(file == other) && (error == 0 || error == ENOTDIR || !(file == FileId()));
+    }
 
     friend bool operator==(const QueueLook &a, const QueueLook &b)
     {

@@ -311,6 +311,7 @@ void Watch::look(const Subscribers &subscribers, Clock::time_point now)
     settle();
     QueueLook look;
     look.error = m_error == ENOENT ? 0 : m_error;
+    look.file = m_file.id();
     if (m_file.isOpen())
         look = lookAtQueue(m_file);
     const bool changed = !std::exchange(m_looked, true) || !(look == m_look);
