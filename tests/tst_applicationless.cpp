@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: 0BSD
+#include "environment.h"
+
+#include <QtCore/qcoreapplication.h>
+
+#include <atomic>
+#include <thread>
+
+using namespace QtLockFile;
+using State = LockFile::State;
+using Code = LockError::Code;
+
+// Without a QCoreApplication: what command line programs, and main() before its application object, may do with a lock.
+class TestApplicationless : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void init() { QVERIFY(!QCoreApplication::instance()); }
+
+    void acquireAndReleaseWorkThroughWaitFor()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        Record record(lock);
+        for (int round = 0; round < 3; ++round) {
+            lock.acquire();
+            QVERIFY(lock.waitForAcquired(kLong));
+            lock.release();
+            QVERIFY(lock.waitForReleased(kLong));
+            QCOMPARE(record.take(), QStringLiteral("Acquiring, Acquired, acquired, Releasing, Released, released"));
+        }
+        QVERIFY(folder.isEmpty());
+    }
+
+    void tryAcquireWorks()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        QVERIFY(lock.tryAcquire());
+        LockFile other(folder.path());
+        QVERIFY(!other.tryAcquire());
+        QCOMPARE(other.error().code(), Code::Held);
+        QVERIFY(other.error().holder().isThisProcess());
+        QVERIFY(!other.error().message().isEmpty());
+    }
+
+    void aWaitEndsWithTheTimeoutInsideWaitFor()
+    {
+        const Folder folder;
+        LockFile holder(folder.path());
+        QVERIFY(holder.tryAcquire());
+        LockFile lock(folder.path());
+        Record record(lock);
+        lock.setTimeout(20ms);
+        lock.acquire();
+        QVERIFY(!lock.waitForAcquired(kLong));
+        QCOMPARE(record.take(), QStringLiteral("Acquiring, Released, failed TimedOut"));
+    }
+
+    void aWaitCanBeCancelled()
+    {
+        const Folder folder;
+        LockFile holder(folder.path());
+        QVERIFY(holder.tryAcquire());
+        LockFile lock(folder.path());
+        Record record(lock);
+        lock.acquire();
+        QVERIFY(!lock.waitForAcquired(kShort));
+        lock.cancel();
+        QVERIFY(lock.waitForReleased(kLong));
+        QCOMPARE(record.take(), QStringLiteral("Acquiring, Released, failed Cancelled"));
+    }
+
+    void aPlainThreadMayUseALockOfItsOwn()
+    {
+        const Folder folder;
+        LockFile holder(folder.path());
+        QVERIFY(holder.tryAcquire());
+        std::atomic<bool> waits{false};
+        bool acquired = false;
+        bool released = false;
+        std::thread thread([&] {
+            LockFile lock(folder.path());
+            lock.acquire();
+            waits = true;
+            acquired = lock.waitForAcquired(kLong);
+            lock.release();
+            released = lock.waitForReleased(kLong);
+        });
+        const bool waited = mustWithoutEventLoop([&] { return waits.load(); });
+        holder.release();
+        thread.join();
+        QVERIFY(waited);
+        QVERIFY(acquired);
+        QVERIFY(released);
+        QVERIFY(holder.waitForReleased(kLong));
+        QVERIFY(folder.isEmpty());
+    }
+
+    void destructionReleasesAndRemoves()
+    {
+        const Folder folder;
+        {
+            LockFile holder(folder.path());
+            QVERIFY(holder.tryAcquire());
+            LockFile waiter(folder.path());
+            waiter.acquire();
+        }
+        QVERIFY(folder.isEmpty());
+    }
+
+    void whatBeganBeforeTheApplicationObjectGoesOnInItsEventLoop()
+    {
+        const Folder folder;
+        LockFile holder(folder.path());
+        QVERIFY(holder.tryAcquire());
+        LockFile waiter(folder.path());
+        LockFile impatient(folder.path());
+        impatient.setTimeout(50ms);
+        LockFile released(folder.path("other"));
+        QVERIFY(released.tryAcquire());
+        Record waited(waiter);
+        Record timedOut(impatient);
+        Record let(released);
+        released.release();
+        waiter.acquire();
+        impatient.acquire();
+
+        int argc = 1;
+        char name[] = "test";
+        char *argv[] = {name, nullptr};
+        const QCoreApplication application(argc, argv);
+        QVERIFY(must([&] { return let.contains("released"); }));
+        QVERIFY(must([&] { return timedOut.contains("failed TimedOut"); }));
+        holder.release();
+        QVERIFY(must([&] { return waited.contains("acquired"); }));
+    }
+};
+
+QTEST_APPLESS_MAIN(TestApplicationless)
+#include "tst_applicationless.moc"
