@@ -33,6 +33,7 @@ namespace {
 Q_LOGGING_CATEGORY(logLockFile, "qtlockfile.lockfile")
 
 constexpr auto kGrace = 250ms;
+constexpr std::chrono::milliseconds kLongestTimer = 24h; // a QTimer counts no more than 24 days
 constexpr auto kFarewell = 1000ms; // what the destructor waits at most
 
 LockWorker::TimePoint timePoint(QDeadlineTimer deadline)
@@ -87,6 +88,7 @@ public:
 
     void endAttempt(LockError::Code because);
     void setAlarm(std::chrono::milliseconds in);
+    void armTimer();
     void clearAlarm();
     void onAlarm();
 
@@ -242,8 +244,24 @@ void LockFilePrivate::endAttempt(LockError::Code because)
 void LockFilePrivate::setAlarm(std::chrono::milliseconds in)
 {
     alarm = QDeadlineTimer(in, Qt::PreciseTimer);
-    if (!QAbstractEventDispatcher::instance())
-        return; // no event loop in this thread: waitFor…() looks at the alarm
+    if (QAbstractEventDispatcher::instance()) {
+        armTimer();
+        return;
+    }
+    // No event loop in this thread: waitFor…() looks at the alarm, and an event loop that is yet to come arms the timer.
+    QMetaObject::invokeMethod(
+        q,
+        [this] {
+            if (QAbstractEventDispatcher::instance())
+                armTimer();
+        },
+        Qt::QueuedConnection);
+}
+
+void LockFilePrivate::armTimer()
+{
+    if (alarm.isForever())
+        return;
     if (!alarmTimer) {
         alarmTimer = new QTimer(q);
         alarmTimer->setSingleShot(true);
@@ -251,11 +269,15 @@ void LockFilePrivate::setAlarm(std::chrono::milliseconds in)
         QObject::connect(alarmTimer, &QTimer::timeout, q, [this] {
             const QPointer<LockFile> guard(q);
             deliver();
-            if (guard)
+            if (!guard)
+                return;
+            if (alarm.hasExpired())
                 onAlarm();
+            else
+                armTimer();
         });
     }
-    alarmTimer->start(in);
+    alarmTimer->start(std::min(std::chrono::ceil<std::chrono::milliseconds>(alarm.remainingTimeAsDuration()), kLongestTimer));
 }
 
 void LockFilePrivate::clearAlarm()
