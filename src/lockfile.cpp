@@ -197,8 +197,8 @@ void LockFilePrivate::setPosition(int newPosition)
 // Has the queue looked at as long as somebody wants to know what a look can tell in this state.
 void LockFilePrivate::watchQueue()
 {
-    static const QMetaMethod lost = QMetaMethod::fromSignal(&LockFile::lost);
-    static const QMetaMethod positionChanged = QMetaMethod::fromSignal(&LockFile::positionChanged);
+    const QMetaMethod lost = QMetaMethod::fromSignal(&LockFile::lost);
+    const QMetaMethod positionChanged = QMetaMethod::fromSignal(&LockFile::positionChanged);
     // Always anew: a look that was made before the lock was ours tells nothing of whether it still is.
     watch.reset();
     ++watches;

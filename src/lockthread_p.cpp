@@ -2,6 +2,7 @@
 #include "lockthread_p.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstddef>
@@ -67,21 +68,25 @@ Threads &threads()
     return *threadsOfProcess;
 }
 
+// At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
+[[maybe_unused]] const Threads &preparedForFork = threads();
+
 void answer(int) { }
 
 // The signal that ends waits, chosen at first use; 0 if the application uses them all.
 int interruptSignal()
 {
-    static const int signal = [] {
-        for (int candidate = SIGRTMAX; candidate >= SIGRTMIN; --candidate) {
-            struct sigaction action;
-            if (sigaction(candidate, nullptr, &action) == 0 && !(action.sa_flags & SA_SIGINFO)
-                && action.sa_handler == SIG_DFL)
-                return candidate;
-        }
-        return 0;
-    }();
-    return signal;
+    static std::atomic<int> chosen{-1}; // not a static that the first call initializes: see preparedForFork
+    int signal = chosen;
+    if (signal >= 0)
+        return signal;
+    int free = 0;
+    for (int candidate = SIGRTMAX; candidate >= SIGRTMIN && free == 0; --candidate) {
+        struct sigaction action;
+        if (sigaction(candidate, nullptr, &action) == 0 && !(action.sa_flags & SA_SIGINFO) && action.sa_handler == SIG_DFL)
+            free = candidate;
+    }
+    return chosen.compare_exchange_strong(signal, free) ? free : signal; // threads that come at once choose the same
 }
 
 void installHandler()

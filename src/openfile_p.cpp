@@ -90,6 +90,9 @@ OpenFiles &openFiles()
     return *openFilesOfProcess;
 }
 
+// At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
+[[maybe_unused]] const OpenFiles &preparedForFork = openFiles();
+
 int openSafely(const char *path, int flags, mode_t mode = 0)
 {
     return ::open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode);

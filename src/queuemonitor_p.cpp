@@ -358,6 +358,9 @@ Monitor &monitor()
     return *monitorOfProcess;
 }
 
+// At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
+[[maybe_unused]] const Monitor &preparedForFork = monitor();
+
 // Runs until nobody is left who wants to know.
 void watchQueues(Monitor *all)
 {
