@@ -163,6 +163,7 @@ private Q_SLOTS:
     void aLockIsFreeAtOnceWhenTheParentIsKilledWhileTheChildLives();
     void noForkWhileAnotherThreadAcquiresLeavesTheLockWithTheChild();
     void aChildMadeInTheMidstOfAttemptsCanAcquire();
+    void aChildMadeInTheMidstOfTheFirstUseCanAcquire();
     void aProgramThatWasStartedInheritsNothing_data();
     void aProgramThatWasStartedInheritsNothing();
 
@@ -535,6 +536,16 @@ void tst_Fork::aChildMadeInTheMidstOfAttemptsCanAcquire()
     }
     cycles.stop();
     QVERIFY(!cycles.areStuck());
+}
+
+void tst_Fork::aChildMadeInTheMidstOfTheFirstUseCanAcquire()
+{
+    // Each in a process of its own: only one use is the first.
+    for (int i = 0; i < 200; ++i) {
+        const QStringList arguments{m_path, QString::number(i % 2 == 0 ? i : 200 + i)};
+        QCOMPARE(QProcess::execute(QStringLiteral(FIRSTUSE_PROGRAM), arguments), 0);
+    }
+    QFile::remove(m_path); // the children leave by _exit()
 }
 
 void tst_Fork::aProgramThatWasStartedInheritsNothing_data()
