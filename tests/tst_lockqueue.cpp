@@ -16,6 +16,7 @@
 
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 
 using namespace QtLockFile;
@@ -232,7 +233,8 @@ void tst_LockQueue::whatIsNoLockFileIsNotOpened()
     } else if (kind == QLatin1String("fifo")) {
         QCOMPARE(::mkfifo(path.constData(), 0666), 0);
     } else if (kind == QLatin1String("device")) {
-        m_path = QStringLiteral("/dev/tty");
+        if (::mknod(path.constData(), S_IFCHR | 0666, makedev(1, 3)) != 0)
+            QSKIP("making a device takes root");
     } else {
         sockaddr_un address = {};
         address.sun_family = AF_UNIX;

@@ -176,6 +176,7 @@ private Q_SLOTS:
     void aFileThatComesAndGoesTenThousandTimesLeaksNothing();
     void mayBeDestroyedInItsSlot();
     void comesAndGoesInThreads();
+    void comesAndGoesWhileTheProcessForks();
     void belongsToItsThread();
     void recoversFromALackOfDescriptors();
     void looksSlowlyWhereInotifyIsUsedUp_data();
@@ -754,6 +755,16 @@ void tst_LockWatcher::comesAndGoesInThreads()
     QVERIFY(watched.becomesFree());
     QVERIFY(other->ask("acquire", m_path, "acquired"));
     QVERIFY(watched.comesToShow({other->pid()}));
+}
+
+void tst_LockWatcher::comesAndGoesWhileTheProcessForks()
+{
+    QVERIFY(createFile(m_path));
+    // In a process in which nothing but the watcher was there to prepare for forks.
+    const auto other = Other::onlooker();
+    other->say("forks " + QFile::encodeName(m_path) + " 1000");
+    QVERIFY(other->hear("forked"));
+    QVERIFY(other->finish());
 }
 
 void tst_LockWatcher::belongsToItsThread()

@@ -11,13 +11,16 @@
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qsocketnotifier.h>
 
+#include <atomic>
 #include <cstdio>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // Looks at a lock file, watches it and takes part in its queue, as it is told line by line on stdin; ends when that is closed.
@@ -26,6 +29,7 @@
 //     keep           does not remove the file       try PATH  acquired, or refused, with a second lock object that is then gone
 //     look PATH      queue JSON                     watch PATH                queue JSON, at each change; again by others of the same path
 //     churn PATH N   churned, after N times of acquire and release
+//     forks PATH N   forked, after N times of fork(2) while watchers of the path come and go
 //     fight PATH     fought JSON, after acquire and release until the next line comes: when each acquire() began and had ended
 //
 // Starts with "ready PID". With --uid N as that user. Exit codes: 0, 1 not the right to become that user, 2 two held the lock at once, 3 an attempt failed.
@@ -126,6 +130,8 @@ private:
             QObject::connect(m_watchers.back().get(), &LockWatcher::queueChanged, sayQueue);
         } else if (command == "churn") {
             churn(path, words.at(2).toInt());
+        } else if (command == "forks") {
+            forks(path, words.at(2).toInt());
         } else if (command == "fight") {
             fight(path);
         }
@@ -149,6 +155,26 @@ private:
                 std::_Exit(FailedAttempt);
         }
         say("churned");
+    }
+
+    void forks(const QString &path, int times)
+    {
+        std::atomic<bool> done{false};
+        std::thread other([&] {
+            while (!done) {
+                const LockWatcher watcher(path);
+                std::this_thread::yield();
+            }
+        });
+        for (int i = 0; i < times; ++i) {
+            const pid_t child = ::fork();
+            if (child == 0)
+                ::_exit(0);
+            ::waitpid(child, nullptr, 0);
+        }
+        done = true;
+        other.join();
+        say("forked");
     }
 
     void fight(const QString &path)
