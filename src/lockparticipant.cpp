@@ -63,7 +63,7 @@ QString LockParticipant::description() const
         return QCoreApplication::translate("QtLockFile::LockParticipant", "an unknown process");
     if (m_processName.isEmpty())
         return QCoreApplication::translate("QtLockFile::LockParticipant", "process %1").arg(m_pid);
-    return QCoreApplication::translate("QtLockFile::LockParticipant", "%1 (%2)").arg(m_processName).arg(m_pid);
+    return QCoreApplication::translate("QtLockFile::LockParticipant", "%1 (%2)").arg(m_processName, QString::number(m_pid));
 }
 
 QDebug operator<<(QDebug debug, const LockParticipant &participant)
