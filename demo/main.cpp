@@ -108,7 +108,8 @@ int main(int argc, char *argv[])
     if (parser.isSet(remoteOption))
         new Remote(&window);
     if (parser.isSet(waitOption)) {
-        lock.setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(patience));
+        if (patience.count() >= 0)
+            lock.setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(patience));
         window.acquire();
     }
     window.show();

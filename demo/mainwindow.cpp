@@ -5,6 +5,7 @@
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qprocess.h>
 #include <QtCore/qdatetime.h>
+#include <QtCore/qfileinfo.h>
 #include <QtGui/qaction.h>
 #include <QtGui/qfontdatabase.h>
 #include <QtWidgets/qapplication.h>
@@ -31,6 +32,12 @@ QString nameOf(LockFile::State state)
     return QString::fromLatin1(QMetaEnum::fromType<LockFile::State>().valueToKey(int(state)));
 }
 
+// The folder is shown above the log already.
+QString brief(const LockError &error)
+{
+    return error.message().replace(error.path(), QFileInfo(error.path()).fileName());
+}
+
 } // namespace
 
 MainWindow::MainWindow(LockFile *lock, QWidget *parent) : QMainWindow(parent), m_lock(lock)
@@ -41,6 +48,7 @@ MainWindow::MainWindow(LockFile *lock, QWidget *parent) : QMainWindow(parent), m
     panels->addWidget(createLockPanel());
     panels->addWidget(createWatchPanel());
     panels->setChildrenCollapsible(false);
+    panels->setSizes({10000, 10000});
     auto *all = new QSplitter(Qt::Vertical);
     all->addWidget(panels);
     all->addWidget(createLogPanel());
@@ -51,7 +59,7 @@ MainWindow::MainWindow(LockFile *lock, QWidget *parent) : QMainWindow(parent), m
     auto *layout = new QVBoxLayout(frame);
     layout->addWidget(all);
     setCentralWidget(frame);
-    resize(fontMetrics().averageCharWidth() * 130, fontMetrics().height() * 38);
+    resize(fontMetrics().averageCharWidth() * 150, fontMetrics().height() * 42);
 
     auto *quit = new QAction(tr("Quit"), this);
     quit->setShortcuts({QKeySequence::Quit, QKeySequence::Close});
@@ -108,7 +116,9 @@ QWidget *MainWindow::createLockPanel()
     m_timeout->setAccessibleName(tr("Time-out"));
     m_timeout->setValue(m_lock->timeout() < 0ms ? kNoTimeout
                                                : int(std::chrono::duration_cast<std::chrono::seconds>(m_lock->timeout()).count()));
-    connect(m_timeout, &QSpinBox::valueChanged, m_lock, [this](int seconds) { m_lock->setTimeout(std::chrono::seconds(seconds)); });
+    connect(m_timeout, &QSpinBox::valueChanged, m_lock, [this](int seconds) {
+        m_lock->setTimeout(seconds < 0 ? -1ms : std::chrono::seconds(seconds));
+    });
     auto *timeoutLabel = new QLabel(tr("Time-&out:"));
     timeoutLabel->setBuddy(m_timeout);
     auto *options = new QHBoxLayout;
@@ -156,6 +166,8 @@ QWidget *MainWindow::createWatchPanel()
     path->addWidget(choose);
 
     m_watched = new StatusWidget;
+    m_watched->setObjectName(QStringLiteral("watched"));
+    m_watched->setPathVisible(false);
 
     auto *layout = new QVBoxLayout(panel);
     layout->addLayout(path);
@@ -172,7 +184,6 @@ QWidget *MainWindow::createLogPanel()
     m_log->setTabChangesFocus(true);
     m_log->setMaximumBlockCount(1000);
     m_log->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
-    m_log->setLineWrapMode(QPlainTextEdit::NoWrap);
     m_log->setAccessibleName(tr("Calls and signals, with their times"));
     auto *label = new QLabel(tr("Calls and si&gnals"));
     label->setBuddy(m_log);
@@ -219,7 +230,7 @@ void MainWindow::followLock()
     connect(m_lock, &LockFile::acquired, this, [signal] { signal(QStringLiteral("acquired()")); });
     connect(m_lock, &LockFile::failed, this, [this, signal](const LockError &error) {
         const QMetaEnum codes = QMetaEnum::fromType<LockError::Code>();
-        signal(QStringLiteral("failed(%1): %2").arg(QLatin1String(codes.valueToKey(int(error.code()))), error.message()));
+        signal(QStringLiteral("failed(%1): %2").arg(QLatin1String(codes.valueToKey(int(error.code()))), brief(error)));
         switch (error.code()) {
         case LockError::Code::Held:
         case LockError::Code::TimedOut:
@@ -230,8 +241,8 @@ void MainWindow::followLock()
         }
     });
     connect(m_lock, &LockFile::released, this, [this, signal] {
-        const QString why = m_lock->error().message();
-        signal(why.isEmpty() ? QStringLiteral("released()") : QStringLiteral("released(): %1").arg(why));
+        const LockError error = m_lock->error();
+        signal(error ? QStringLiteral("released(): %1").arg(brief(error)) : QStringLiteral("released()"));
     });
     connect(m_lock, &LockFile::lost, this, [this, signal] {
         signal(QStringLiteral("lost()"));
@@ -263,6 +274,7 @@ void MainWindow::acquire()
 void MainWindow::watch(const QString &path)
 {
     m_watchedPath->setText(path);
+    m_watchedPath->setToolTip(path.toHtmlEscaped());
     m_watched->setPath(path);
 }
 

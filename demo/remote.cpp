@@ -15,6 +15,18 @@ using namespace QtLockFile;
 
 namespace {
 
+QByteArray shownBy(const StatusWidget *panel)
+{
+    const LockQueue queue = panel->queue();
+    QByteArray shown = panel->objectName().toLatin1();
+    shown.append(' ').append(QMetaEnum::fromType<StatusWidget::Status>().valueToKey(int(panel->status())));
+    if (queue.isHeld())
+        shown.append(' ').append(QByteArray::number(queue.holder().pid()));
+    for (const LockParticipant &waiter : queue.waiters())
+        shown.append(' ').append(QByteArray::number(waiter.pid()));
+    return shown;
+}
+
 void answer(const char *text)
 {
     std::puts(text);
@@ -24,11 +36,11 @@ void answer(const char *text)
 } // namespace
 
 Remote::Remote(MainWindow *window)
-    : QObject(window), m_window(window), m_status(window->findChild<StatusWidget *>(QStringLiteral("status"))),
-      m_input(STDIN_FILENO, QSocketNotifier::Read)
+    : QObject(window), m_window(window), m_input(STDIN_FILENO, QSocketNotifier::Read)
 {
     connect(&m_input, &QSocketNotifier::activated, this, &Remote::read);
-    connect(m_status, &StatusWidget::changed, this, &Remote::answerWhenShown);
+    for (StatusWidget *panel : window->findChildren<StatusWidget *>())
+        connect(panel, &StatusWidget::changed, this, &Remote::answerWhenShown);
 }
 
 void Remote::read()
@@ -73,14 +85,10 @@ void Remote::answerWhenShown()
 {
     if (m_expected.isEmpty())
         return;
-    const LockQueue queue = m_status->queue();
-    QByteArray shown = QMetaEnum::fromType<StatusWidget::Status>().valueToKey(int(m_status->status()));
-    if (queue.isHeld())
-        shown += ' ' + QByteArray::number(queue.holder().pid());
-    for (const LockParticipant &waiter : queue.waiters())
-        shown += ' ' + QByteArray::number(waiter.pid());
-    if (shown != m_expected)
-        return;
-    m_expected.clear();
-    answer("done");
+    for (const StatusWidget *panel : m_window->findChildren<StatusWidget *>()) {
+        if (shownBy(panel) == m_expected) {
+            m_expected.clear();
+            return answer("done");
+        }
+    }
 }

@@ -6,16 +6,17 @@
 #include <QtCore/qsocketnotifier.h>
 
 class MainWindow;
-class StatusWidget;
 
 /*!
     Lets the guided tour and the tests drive a window from another process, by lines on standard input. Each is answered by one line on standard
     output, "done" or "failed: …"; the end of the input closes the window.
 
-    expect STATUS [PID…]   answers when the window shows that StatusWidget::Status, and exactly these processes, holder first
-    click NAME             presses the button of that object name
-    watch PATH             watches PATH in the second panel
-    grab FILE              saves a picture of the window
+    expect PANEL STATUS [PID…]   answers when that StatusWidget shows that StatusWidget::Status, and exactly these processes, holder first
+    click BUTTON                 presses a button
+    watch PATH                   watches PATH in the second panel
+    grab FILE                    saves a picture of the window
+
+    PANEL and BUTTON are object names.
 */
 class Remote : public QObject
 {
@@ -30,7 +31,6 @@ private:
     void answerWhenShown();
 
     MainWindow *const m_window;
-    StatusWidget *const m_status;
     QSocketNotifier m_input;
     QByteArray m_buffer;
     QByteArray m_expected;

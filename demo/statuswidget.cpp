@@ -100,8 +100,9 @@ QStyle::StandardPixmap iconFor(StatusWidget::Status status)
         return QStyle::SP_MessageBoxCritical;
     case StatusWidget::Status::Lost:
         return QStyle::SP_MessageBoxWarning;
-    case StatusWidget::Status::Nothing:
     case StatusWidget::Status::Free:
+        return QStyle::SP_DialogYesButton;
+    case StatusWidget::Status::Nothing:
         break;
     }
     return QStyle::SP_FileIcon;
@@ -111,14 +112,14 @@ QColor hueFor(StatusWidget::Status status)
 {
     switch (status) {
     case StatusWidget::Status::Waiting:
-        return Qt::blue;
+        return QColor(30, 120, 220);
     case StatusWidget::Status::HeldByUs:
-        return Qt::darkGreen;
+        return QColor(30, 160, 70);
     case StatusWidget::Status::HeldByOther:
-        return QColor(255, 160, 0);
+        return QColor(245, 150, 0);
     case StatusWidget::Status::Error:
     case StatusWidget::Status::Lost:
-        return Qt::red;
+        return QColor(220, 50, 60);
     case StatusWidget::Status::Nothing:
     case StatusWidget::Status::Free:
         break;
@@ -143,6 +144,11 @@ QString toolTipText(const QString &text)
     return text.isEmpty() ? text : QStringLiteral("<qt>%1</qt>").arg(text.toHtmlEscaped());
 }
 
+void elide(QLabel *label, const QString &text)
+{
+    label->setText(label->fontMetrics().elidedText(text, Qt::ElideMiddle, label->width()));
+}
+
 QLabel *plainLabel()
 {
     auto *label = new QLabel;
@@ -153,15 +159,13 @@ QLabel *plainLabel()
 } // namespace
 
 StatusWidget::StatusWidget(QWidget *parent)
-    : QWidget(parent), m_badge(new QFrame), m_icon(new QLabel), m_headline(plainLabel()), m_detail(plainLabel()), m_pathLabel(plainLabel()),
-      m_copy(new QToolButton), m_list(new QTreeWidget), m_empty(plainLabel())
+    : QWidget(parent), m_badge(new QFrame), m_icon(new QLabel), m_headline(plainLabel()), m_detail(plainLabel()), m_pathRow(new QWidget),
+      m_pathLabel(plainLabel()), m_copy(new QToolButton), m_list(new QTreeWidget), m_empty(plainLabel())
 {
     QFont font = m_headline->font();
     font.setBold(true);
     font.setPointSizeF(font.pointSizeF() * 1.3);
     m_headline->setFont(font);
-    m_headline->setWordWrap(true);
-    m_detail->setWordWrap(true);
     m_badge->setFrameShape(QFrame::StyledPanel);
     m_badge->setAutoFillBackground(true);
 
@@ -173,16 +177,19 @@ StatusWidget::StatusWidget(QWidget *parent)
     badge->addWidget(m_icon, 0, Qt::AlignTop);
     badge->addLayout(words, 1);
 
-    m_pathLabel->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    m_pathLabel->installEventFilter(this);
+    for (QLabel *label : {m_headline, m_detail, m_pathLabel}) {
+        label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+        label->installEventFilter(this);
+    }
     m_pathLabel->setAccessibleName(tr("Path of the lock file"));
     m_copy->setIcon(QIcon::fromTheme(QStringLiteral("edit-copy")));
     m_copy->setText(tr("Copy"));
-    m_copy->setAutoRaise(true);
+    m_copy->setAutoRaise(!m_copy->icon().isNull());
     m_copy->setToolTip(tr("Copy the path to the clipboard"));
     m_copy->setAccessibleName(tr("Copy the path"));
     connect(m_copy, &QToolButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_path); });
-    auto *path = new QHBoxLayout;
+    auto *path = new QHBoxLayout(m_pathRow);
+    path->setContentsMargins({});
     path->addWidget(m_pathLabel, 1);
     path->addWidget(m_copy);
 
@@ -192,8 +199,14 @@ StatusWidget::StatusWidget(QWidget *parent)
     m_list->setAllColumnsShowFocus(true);
     m_list->setTabKeyNavigation(false);
     m_list->header()->setSectionsMovable(false);
-    m_list->header()->setSectionResizeMode(QHeaderView::ResizeToContents);
+    m_list->header()->setStretchLastSection(false);
     m_list->header()->setSectionResizeMode(Program, QHeaderView::Stretch);
+    m_list->header()->setSectionResizeMode(Remark, QHeaderView::Stretch);
+    const auto fit = [this](Column column, const QString &text) { // wide enough from the start: columns that jump are hard to read
+        m_list->setColumnWidth(column, m_list->fontMetrics().horizontalAdvance(text + QStringLiteral("MM")));
+    };
+    fit(Place, tr("holds it"));
+    fit(Pid, QStringLiteral("4194304")); // the highest there is, proc(5)
     m_list->setAccessibleName(tr("Who holds the lock and who waits for it"));
     m_empty->setAlignment(Qt::AlignCenter);
     m_empty->setWordWrap(true);
@@ -204,7 +217,7 @@ StatusWidget::StatusWidget(QWidget *parent)
     auto *all = new QVBoxLayout(this);
     all->setContentsMargins({});
     all->addWidget(m_badge);
-    all->addLayout(path);
+    all->addWidget(m_pathRow);
     all->addWidget(m_list, 1);
 
     m_second.setSingleShot(true);
@@ -231,6 +244,11 @@ void StatusWidget::setPath(const QString &path)
         });
     }
     refresh();
+}
+
+void StatusWidget::setPathVisible(bool visible)
+{
+    m_pathRow->setVisible(visible);
 }
 
 LockQueue StatusWidget::queue() const
@@ -325,8 +343,7 @@ QString StatusWidget::detail(bool withSeconds) const
             parts << tr("another machine or sandbox");
         Q_FALLTHROUGH();
     case Status::HeldByUs:
-        if (counted >= 0)
-            parts << tr("since %1").arg(clockText(queue.since()));
+        parts << (counted < 0 ? tr("since when is not known") : tr("since %1").arg(clockText(queue.since())));
         break;
     case Status::Error:
         parts << causeText(m_error ? m_error : queue.error());
@@ -350,9 +367,9 @@ QString StatusWidget::text(bool withSeconds) const
     QString pattern = tr("%1, %2", "state, detail: Waiting, 3rd in line");
     if (m_status == Status::Error)
         pattern = tr("%1: %2", "state, detail: Cannot be locked: no permission");
-    else if (m_status == Status::HeldByOther && (queue().holder().pid() < 0 || !queue().since().isValid()))
+    else if (m_status == Status::HeldByOther && queue().holder().pid() < 0)
         pattern = tr("%1 (%2)", "state, detail: Held by an unknown process (another machine or sandbox)");
-    else if (m_status == Status::HeldByUs || m_status == Status::HeldByOther)
+    else if (queue().since().isValid() && (m_status == Status::HeldByUs || m_status == Status::HeldByOther))
         pattern = tr("%1 %2", "state, detail: Held by us since 10:41");
     return pattern.arg(headline(), detail);
 }
@@ -378,14 +395,14 @@ void StatusWidget::updateBadge()
     QPalette colours = palette();
     colours.setColor(QPalette::Window, tinted(colours.color(QPalette::Window), hueFor(m_status)));
     m_badge->setPalette(colours);
-    m_headline->setText(headline());
-    m_badge->setToolTip(toolTipText(m_error ? m_error.message() : queue().error().message()));
+    m_badge->setToolTip(toolTipText(m_status == Status::Error ? (m_error ? m_error : queue().error()).message() : text(false)));
+    elide(m_headline, headline());
     updateSeconds();
 }
 
 void StatusWidget::updateSeconds()
 {
-    m_detail->setText(detail());
+    elide(m_detail, detail());
     const qint64 counted = countedMilliseconds();
     if (counted >= 0 && isVisible())
         m_second.start(int(1000 - counted % 1000));
@@ -395,7 +412,7 @@ void StatusWidget::updateSeconds()
 
 void StatusWidget::updatePath()
 {
-    m_pathLabel->setText(m_pathLabel->fontMetrics().elidedText(m_path, Qt::ElideMiddle, m_pathLabel->width()));
+    elide(m_pathLabel, m_path);
     m_pathLabel->setToolTip(toolTipText(m_path));
     m_pathLabel->setAccessibleDescription(m_path);
     m_copy->setEnabled(!m_path.isEmpty());
@@ -424,11 +441,14 @@ void StatusWidget::updateQueue()
         item->setText(Place, row == 0 ? tr("holds it") : tr("%L1", "place in the queue").arg(row));
         item->setText(Program, one.processName().isEmpty() ? tr("unknown") : one.processName());
         item->setText(Pid, one.pid() < 0 ? tr("unknown") : QString::number(one.pid()));
-        item->setTextAlignment(Pid, Qt::AlignRight | Qt::AlignVCenter);
+        item->setSizeHint(Place, QSize(0, m_list->fontMetrics().height() * 3 / 2));
         item->setText(Remark, remarks.join(tr(", ")));
     }
     m_empty->setVisible(everyone.isEmpty());
-    m_empty->setText(!m_watcher || queue.error() ? QString() : tr("Nobody holds the lock, and nobody waits for it."));
+    if (m_status == Status::Lost)
+        m_empty->setText(tr("We still hold the removed file. Nobody holds the path."));
+    else
+        m_empty->setText(m_seen && !queue.error() ? tr("Nobody holds the lock, and nobody waits for it.") : QString());
 }
 
 void StatusWidget::changeEvent(QEvent *event)
@@ -452,7 +472,10 @@ void StatusWidget::hideEvent(QHideEvent *event)
 
 bool StatusWidget::eventFilter(QObject *watched, QEvent *event)
 {
-    if (watched == m_pathLabel && event->type() == QEvent::Resize)
-        updatePath();
+    if (event->type() == QEvent::Resize) {
+        elide(m_headline, headline());
+        elide(m_detail, detail());
+        elide(m_pathLabel, m_path);
+    }
     return QWidget::eventFilter(watched, event);
 }

@@ -47,6 +47,9 @@ public:
     /*! Watches \a path from now on; nothing where it is empty. */
     void setPath(const QString &path);
 
+    /*! Shows the path, or leaves it out where it is shown already. Default: shows it. */
+    void setPathVisible(bool visible);
+
     Status status() const { return m_status; }
     QtLockFile::LockQueue queue() const;
 
@@ -94,6 +97,7 @@ private:
     QLabel *m_icon;
     QLabel *m_headline;
     QLabel *m_detail;
+    QWidget *m_pathRow;
     QLabel *m_pathLabel;
     QToolButton *m_copy;
     QTreeWidget *m_list;

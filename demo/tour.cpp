@@ -46,9 +46,9 @@ public:
             || complain(tr("\"%1\": %2").arg(line, answer.isEmpty() ? tr("no answer") : QString::fromLocal8Bit(answer)));
     }
 
-    bool expect(const QString &status, const QStringList &pids)
+    bool expect(const QString &status, const QStringList &pids, const QString &panel = QStringLiteral("status"))
     {
-        return ask((QStringList{QStringLiteral("expect"), status} + pids).join(u' '));
+        return ask((QStringList{QStringLiteral("expect"), panel, status} + pids).join(u' '));
     }
 
     bool click(const QString &button) { return ask(QStringLiteral("click ") + button); }
@@ -152,7 +152,7 @@ bool Tour::fileIsRemoved()
 {
     return m_waiter->click(QStringLiteral("acquire")) && m_waiter->expect(QStringLiteral("HeldByUs"), {m_waiter->pid()})
         && m_third->ask(QStringLiteral("watch ") + m_lockPath)
-        && m_third->expect(QStringLiteral("HeldByOther"), {m_waiter->pid()})
+        && m_third->expect(QStringLiteral("HeldByOther"), {m_waiter->pid()}, QStringLiteral("watched"))
         && picture(m_third.get(), QStringLiteral("third-watches"), tr("Any lock file can be watched without taking it."))
         && QFile::remove(m_lockPath) && m_waiter->expect(QStringLiteral("Lost"), {})
         && picture(m_waiter.get(), QStringLiteral("file-removed"), tr("Somebody has removed the file while it was held: the holder is told."));
