@@ -98,6 +98,8 @@ int main(int argc, char *argv[])
 
     // Before QApplication, which takes most of the time that a second start would take.
     LockFile lock(path);
+    if (parser.isSet(waitOption) && patience.count() >= 0)
+        lock.setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(patience));
     if (!parser.isSet(waitOption) && !isOnlyInstance(&lock))
         return Done;
 
@@ -108,8 +110,6 @@ int main(int argc, char *argv[])
     if (parser.isSet(remoteOption))
         new Remote(&window);
     if (parser.isSet(waitOption)) {
-        if (patience.count() >= 0)
-            lock.setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(patience));
         window.acquire();
     }
     window.show();

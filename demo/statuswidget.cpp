@@ -159,7 +159,7 @@ QLabel *plainLabel()
 } // namespace
 
 StatusWidget::StatusWidget(QWidget *parent)
-    : QWidget(parent), m_badge(new QFrame), m_icon(new QLabel), m_headline(plainLabel()), m_detail(plainLabel()), m_pathRow(new QWidget),
+    : QWidget(parent), m_second(this), m_badge(new QFrame), m_icon(new QLabel), m_headline(plainLabel()), m_detail(plainLabel()), m_pathRow(new QWidget),
       m_pathLabel(plainLabel()), m_copy(new QToolButton), m_list(new QTreeWidget), m_empty(plainLabel())
 {
     QFont font = m_headline->font();
@@ -447,6 +447,8 @@ void StatusWidget::updateQueue()
     m_empty->setVisible(everyone.isEmpty());
     if (m_status == Status::Lost)
         m_empty->setText(tr("We still hold the removed file. Nobody holds the path."));
+    else if (!m_watcher)
+        m_empty->setText(tr("Choose a lock file to see who holds it and who waits for it."));
     else
         m_empty->setText(m_seen && !queue.error() ? tr("Nobody holds the lock, and nobody waits for it.") : QString());
 }
