@@ -146,7 +146,10 @@ QWidget *MainWindow::createWatchPanel()
     m_watchedPath->setPlaceholderText(tr("Path of a lock file"));
     m_watchedPath->setAccessibleName(tr("Path of the lock file to watch"));
     m_watchedPath->setClearButtonEnabled(true);
-    connect(m_watchedPath, &QLineEdit::editingFinished, this, [this] { watch(m_watchedPath->text()); });
+    connect(m_watchedPath, &QLineEdit::editingFinished, this, [this] {
+        if (m_watchedPath->isModified()) // comes also when the focus merely passes by
+            watch(m_watchedPath->text());
+    });
     auto *label = new QLabel(tr("&Watch:"));
     label->setBuddy(m_watchedPath);
     auto *choose = new QPushButton(tr("C&hoose…"));
@@ -189,10 +192,12 @@ QWidget *MainWindow::createLogPanel()
     label->setBuddy(m_log);
 
     auto *another = new QPushButton(tr("Start another &instance"));
+    another->setObjectName(QStringLiteral("start"));
     another->setToolTip(tr("Starts this program once more. It finds the lock held, says by whom on the standard error output, "
                            "and ends without a window (%1)").arg(QKeySequence(QKeySequence::New).toString(QKeySequence::NativeText)));
     connect(another, &QPushButton::clicked, this, [this] { startAnother({}); });
     auto *waiter = new QPushButton(tr("Start one that &queues"));
+    waiter->setObjectName(QStringLiteral("queue"));
     waiter->setToolTip(tr("Starts this program once more, to wait for the lock in a window of its own. "
                           "It appears in the queue above, and has the lock when all before it are gone"));
     connect(waiter, &QPushButton::clicked, this, [this] { startAnother({QStringLiteral("--wait")}); });

@@ -164,7 +164,8 @@ StatusWidget::StatusWidget(QWidget *parent)
 {
     QFont font = m_headline->font();
     font.setBold(true);
-    font.setPointSizeF(font.pointSizeF() * 1.3);
+    if (font.pointSizeF() > 0) // where it is given in points
+        font.setPointSizeF(font.pointSizeF() * 1.3);
     m_headline->setFont(font);
     m_badge->setFrameShape(QFrame::StyledPanel);
     m_badge->setAutoFillBackground(true);

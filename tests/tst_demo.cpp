@@ -169,6 +169,7 @@ private Q_SLOTS:
     void aRuntimeFolderThatOthersMayEnterIsNotUsed();
     void aStartThatWaitsTakesOverFromAKilledOne();
     void aStartThatWaitsGivesUpInTime();
+    void aButtonStartsAnotherThatQueues();
     void theTourEndsWellAndLeavesItsPictures();
     void aTourThatCannotSaveFails();
 
@@ -661,9 +662,23 @@ void tst_Demo::aStartThatWaitsGivesUpInTime()
     Copy first({QStringLiteral("--lock"), m_path});
     QVERIFY(first.expect("HeldByUs", {first.pid()}));
     Copy waiter({QStringLiteral("--lock"), m_path, QStringLiteral("--wait=0.2")});
+    MUST(waiter.ask(QStringLiteral("click try"))); // it waits no more
     QVERIFY(waiter.expect("HeldByOther", {first.pid()}));
     const Result result = runWithoutDisplay({QStringLiteral("--lock"), m_path, QStringLiteral("--wait=soon")});
     QCOMPARE(result.exitCode, 2);
+}
+
+void tst_Demo::aButtonStartsAnotherThatQueues()
+{
+    Copy first({QStringLiteral("--lock"), m_path});
+    QVERIFY(first.expect("HeldByUs", {first.pid()}));
+    QVERIFY(first.ask(QStringLiteral("click queue")));
+    MUST(!LockQueue::of(m_path).waiters().isEmpty());
+    const LockParticipant waiter = LockQueue::of(m_path).waiters().constFirst();
+    QCOMPARE(waiter.processName(), QStringLiteral("qtlockfile-demo"));
+    QVERIFY(first.expect("HeldByUs", {first.pid(), waiter.pid()}));
+    QCOMPARE(::kill(pid_t(waiter.pid()), SIGKILL), 0);
+    QVERIFY(first.expect("HeldByUs", {first.pid()}));
 }
 
 void tst_Demo::theTourEndsWellAndLeavesItsPictures()
@@ -696,6 +711,8 @@ int main(int argc, char *argv[])
 {
     if (!qEnvironmentVariableIsSet("QT_QPA_PLATFORM"))
         qputenv("QT_QPA_PLATFORM", "offscreen");
+    const QTemporaryDir runtime; // without one, Qt says on each start where it puts it
+    qputenv("XDG_RUNTIME_DIR", QFile::encodeName(runtime.path()));
     const QApplication app(argc, argv);
     tst_Demo test;
     QTEST_SET_MAIN_SOURCE_PATH
