@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: 0BSD
 #include "instance.h"
+#include "console.h"
 
 #include <QtLockFile/LockFile>
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qstandardpaths.h>
-
-#include <cstdio>
 
 using namespace QtLockFile;
 
@@ -25,10 +24,10 @@ bool isOnlyInstance(LockFile *lock)
     const LockError error = lock->error();
     if (error.code() != LockError::Code::Held) {
         // Not a second instance, but no lock either: the window says why.
-        std::fprintf(stderr, "%s\n", qPrintable(error.message()));
+        printLine(stderr, error.message());
         return true;
     }
     const QString text = QCoreApplication::translate("Instance", "Already running: %1 holds %2.");
-    std::fprintf(stderr, "%s\n", qPrintable(text.arg(error.holder().description(), lock->path())));
+    printLine(stderr, text.arg(error.holder().description(), lock->path()));
     return false;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: 0BSD
+#include "console.h"
 #include "instance.h"
 #include "mainwindow.h"
 #include "remote.h"
@@ -12,7 +13,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 
 using namespace QtLockFile;
 
@@ -27,7 +27,7 @@ QString tr(const char *text)
 
 int fail(const QString &message)
 {
-    std::fprintf(stderr, "%s\n", qPrintable(message));
+    printLine(stderr, message);
     return Failed;
 }
 
@@ -36,11 +36,11 @@ int printStatus(const QString &path)
     const LockQueue queue = LockQueue::of(path);
     if (queue.error())
         return fail(queue.error().message());
-    std::printf("%s: %s\n", qPrintable(path), qPrintable(queue.description()));
+    printLine(stdout, tr("%1: %2").arg(path, queue.description()));
     int place = 0;
     for (const LockParticipant &waiter : queue.waiters()) {
         const QString text = waiter.isStopped() ? tr("%1 (stopped)").arg(waiter.description()) : waiter.description();
-        std::printf("%d. %s\n", ++place, qPrintable(text));
+        printLine(stdout, QStringLiteral("%1. %2").arg(++place).arg(text));
     }
     return queue.isHeld() ? Held : Free;
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: 0BSD
 #include "tour.h"
+#include "console.h"
 
 #include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qfile.h>
 
 #include <chrono>
-#include <cstdio>
 
 using namespace std::chrono_literals;
 
@@ -15,7 +15,7 @@ constexpr auto kPatience = 60s; // for what takes a moment, however busy the mac
 
 bool complain(const QString &text)
 {
-    std::fprintf(stderr, "%s\n", qPrintable(text));
+    printLine(stderr, text);
     return false;
 }
 
@@ -89,7 +89,7 @@ int Tour::run()
         && fileIsRemoved() && allEnd() && writePage();
     if (!done)
         return complain(tr("The tour has failed.")), 2;
-    std::printf("%s\n", qPrintable(m_folder.absoluteFilePath(QStringLiteral("index.md"))));
+    printLine(stdout, m_folder.absoluteFilePath(QStringLiteral("index.md")));
     return 0;
 }
 

@@ -27,6 +27,7 @@
 #include <cmath>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -166,6 +167,7 @@ private Q_SLOTS:
     void statusTellsByItsExitCode();
     void statusListsTheQueue();
     void aSecondStartIsRefusedBeforeAnyWindow();
+    void whatIsPrintedCannotCommandTheTerminal();
     void theLockLiesInTheRuntimeFolderOfTheUser();
     void aRuntimeFolderThatOthersMayEnterIsNotUsed();
     void aStartThatWaitsTakesOverFromAKilledOne();
@@ -626,6 +628,20 @@ void tst_Demo::aSecondStartIsRefusedBeforeAnyWindow()
     QCOMPARE(second.output, QString());
     QCOMPARE(second.errors, QStringLiteral("Already running: qtlockfile-demo (%1) holds %2.\n").arg(first.pid()).arg(m_path));
     QVERIFY(first.expect("HeldByUs", {first.pid()}));
+}
+
+void tst_Demo::whatIsPrintedCannotCommandTheTerminal()
+{
+    LockFile lock(m_path);
+    QVERIFY(lock.tryAcquire());
+    char before[16];
+    QCOMPARE(::prctl(PR_GET_NAME, before), 0);
+    QCOMPARE(::prctl(PR_SET_NAME, "a\033[2Jb"), 0);
+    const auto restore = qScopeGuard([&before] { ::prctl(PR_SET_NAME, before); });
+    const Result status = runWithoutDisplay({QStringLiteral("--status"), QStringLiteral("--lock"), m_path});
+    QVERIFY2(status.output.contains(QStringLiteral("held by a?[2Jb (%1)").arg(getpid())), qPrintable(status.output));
+    const Result second = runWithoutDisplay({QStringLiteral("--lock"), m_path});
+    QVERIFY2(second.errors.contains(QStringLiteral("a?[2Jb (%1)").arg(getpid())), qPrintable(second.errors));
 }
 
 void tst_Demo::theLockLiesInTheRuntimeFolderOfTheUser()
