@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockfile.h"
 #include "lockerror_p.h"
+#include "lockfile_p.h"
 #include "lockpath_p.h"
 #include "lockworker_p.h"
 #include "queuemonitor_p.h"
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <utility>
 
 // States and signals. The worker does all that may block, and hands back events; this class turns each event into a change of state and a
@@ -121,6 +123,7 @@ public:
     QDeadlineTimer alarm{QDeadlineTimer::Forever};  // when to end the attempt, or to stop waiting for its end
     QTimer *alarmTimer = nullptr;
     int releasesDue = 0; // releases that the worker still has to do
+    std::function<void()> wakeUp; // whom else to tell that something is due; changes only while nothing is under way
 
     int position = -1; // as last reported
     bool lossTold = false; // of this hold
@@ -352,6 +355,8 @@ bool LockFilePrivate::absorb()
 void LockFilePrivate::deliverLater()
 {
     QMetaObject::invokeMethod(q, [this] { deliver(); }, Qt::QueuedConnection);
+    if (wakeUp)
+        wakeUp();
 }
 
 // Emits what is due, in order. Slots may call anything here, delete the object included.
@@ -397,6 +402,32 @@ bool LockFilePrivate::waitFor(State target, QDeadlineTimer deadline)
         if (!guard)
             return false;
     }
+}
+
+void LockFileAccess::setWakeUp(LockFile *lock, std::function<void()> wakeUp)
+{
+    lock->d->wakeUp = std::move(wakeUp);
+}
+
+bool LockFileAccess::adopt(LockFile *lock, int descriptor)
+{
+    lock->d->checkFork();
+    if (lock->d->state != LockFile::State::Released || !lock->d->worker->adopt(descriptor, lock->d->options()).isDone())
+        return false;
+    lock->d->error = {};
+    lock->d->setState(LockFile::State::Acquired);
+    return true;
+}
+
+void LockFileAccess::name(LockFile *lock)
+{
+    lock->d->worker->name();
+}
+
+void LockFileAccess::letGo(LockFile *lock)
+{
+    lock->d->worker->letGo();
+    lock->d->setState(LockFile::State::Released);
 }
 
 LockFile::LockFile(const QString &path, QObject *parent)

@@ -16,6 +16,9 @@
 namespace QtLockFile {
 
 class LockFilePrivate;
+namespace Internal {
+class LockFileAccess;
+}
 
 /*!
     Locks a file through the kernel without freezing the thread that asks.
@@ -193,6 +196,7 @@ protected:
 
 private:
     friend class LockFilePrivate;
+    friend class Internal::LockFileAccess;
     std::unique_ptr<LockFilePrivate> const d;
 };
 

@@ -208,6 +208,25 @@ Outcome LockWorker::tryAcquire(const LockOptions &options)
     return outcome;
 }
 
+Outcome LockWorker::adopt(int descriptor, const LockOptions &options)
+{
+    waitUntilIdle(TimePoint::max());
+    m_shared->options = options;
+    return m_shared->lock.adopt(descriptor);
+}
+
+void LockWorker::name()
+{
+    waitUntilIdle(TimePoint::max());
+    m_shared->lock.name();
+}
+
+void LockWorker::letGo()
+{
+    waitUntilIdle(TimePoint::max());
+    m_shared->lock.letGo();
+}
+
 bool LockWorker::take(Event *event)
 {
     const std::lock_guard guard(m_shared->mutex);

@@ -40,6 +40,11 @@ public:
     // In the calling thread, once what is under way has been done. Its result is no event.
     Outcome tryAcquire(const LockOptions &options);
 
+    // Handing over through exec(3), each in the calling thread once what is under way has been done; see TicketLock.
+    Outcome adopt(int descriptor, const LockOptions &options);
+    void name();
+    void letGo();
+
     // Takes the next event, if there is one.
     bool take(Event *event);
 

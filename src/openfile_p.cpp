@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -224,6 +225,33 @@ bool OpenFile::takeParked(const std::string &path, bool writable)
         }
     }
     return false;
+}
+
+int OpenFile::inherit(int descriptor)
+{
+    openFiles();
+    if (::ioctl(descriptor, FIOCLEX) != 0) // it has just crossed an exec(3), and must not cross another
+        return errno;
+    return adopt(descriptor, forksMade, true);
+}
+
+void OpenFile::abandon()
+{
+    if (!isOpen())
+        return;
+    OpenFiles &open = openFiles();
+    const int descriptor = std::exchange(m_descriptor, -1);
+    {
+        const std::lock_guard guard(open.mutex);
+        SharedFile &file = open.files[m_id];
+        if (std::exchange(m_tag, -1) >= 0)
+            --file.tags;
+        if (file.tags == 0 && file.closing == 0 && file.parked.empty())
+            open.files.erase(m_id);
+        open.descriptors.erase(descriptor);
+    }
+    // Parked, it would be taken for a lock of its own by whoever opens the file next. If the process has other tags on the file they are lost.
+    ::close(descriptor);
 }
 
 // Takes charge of a new descriptor; EAGAIN: a fork came between, open another.

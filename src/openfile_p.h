@@ -41,6 +41,12 @@ public:
     // Opens an existing file only to look at its locks. Also where that fails, id() tells what lies there, as far as it is known.
     int openToLook(const std::string &path);
 
+    // Takes charge of a descriptor that came through exec(3), locks and all. Returns 0 or an errno.
+    int inherit(int descriptor);
+
+    // Closes and never parks: what else is locked on the open file description goes on with the process that shares it.
+    void abandon();
+
     // Unlocks everything and closes, or parks: see openfile_p.cpp. Tells whether others that watch the file hear of it by the close.
     void close();
 

@@ -32,6 +32,12 @@
 // Why the name tag goes before the ticket. The next to draw ticket 0 would meet the old tag and go nameless.
 // Why all is unlocked in one call. Between two calls others could see a queue that never was.
 //
+// Handing over to a program that the holder starts: the ticket belongs to the open file, and a descriptor that crosses exec(3) still leads to it.
+// So nothing is unlocked, those who wait keep their places, and nobody can come between. The heir believes nobody: the descriptor has to
+// lead to the file at the path, and the lock has to be its own. The kernel tells: others see the lowest ticket locked, and this descriptor
+// does not, since nobody's own locks are in his way. The name tag cannot be handed over. The heir takes its own after
+// the former holder has let go, and until then the lock is held namelessly.
+//
 // Nobody but who wants to draw waits for the gate: attempts that do not wait and those who leave ask again for a bounded time, while nothing but the gate is in
 // the way. A peer that locks the whole file is excluded by the tickets, and excludes us by the gate.
 
@@ -161,6 +167,47 @@ Outcome TicketLock::leave(bool remove)
         outcome = this->remove(hadTicket ? Patience::Passing : Patience::Once);
     m_file.close();
     return outcome;
+}
+
+Outcome TicketLock::adopt(int descriptor)
+{
+    OpenFile other;
+    if (const int error = other.openToLook(m_path))
+        return failed(Operation::Open, error);
+    struct stat status;
+    if (::fstat(descriptor, &status) != 0)
+        return failed(Operation::Inspect, errno);
+    if (!(FileId{status.st_dev, status.st_ino} == other.id()))
+        return failed(Operation::Inspect, ESTALE);
+    FoundLock ticket;
+    FoundLock inTheWay;
+    int error = findLowestLock(other.descriptor(), LockKind::Read, kTickets, &ticket);
+    if (error == 0 && ticket.found)
+        error = findLock(descriptor, LockKind::Read, ticketByte(ticket.bytes.first), &inTheWay);
+    if (error != 0)
+        return failed(Operation::Lock, error);
+    if (!ticket.found || ticket.bytes.first != ticket.bytes.last || inTheWay.found)
+        return {Result::Held, Operation::Lock, EAGAIN, ticket.pid};
+    other.close(); // before there is a name tag that this could drop
+    error = m_file.inherit(descriptor);
+    if (error != 0)
+        return failed(Operation::Inspect, error);
+    setTicket(ticket.bytes.first);
+    return {};
+}
+
+void TicketLock::name()
+{
+    if (!m_file.isOpen() || m_ticket < 0)
+        return;
+    m_file.setNameTag(m_ticket);
+    m_file.announce();
+}
+
+void TicketLock::letGo()
+{
+    setTicket(-1);
+    m_file.abandon();
 }
 
 Place TicketLock::place() const
