@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: 0BSD
+#ifndef QTLOCKFILE_INSTANCEMESSAGE_P_H
+#define QTLOCKFILE_INSTANCEMESSAGE_P_H
+
+#include <QtCore/qbytearray.h>
+#include <QtCore/qbytearraylist.h>
+#include <QtCore/qmap.h>
+
+namespace QtLockFile::Internal {
+
+constexpr qsizetype kLargestPayload = 1024 * 1024;
+constexpr qsizetype kLargestMessage = 8 * 1024 * 1024; // arguments and environment of a process are less than 6 MiB, execve(2)
+
+// What a second start tells the first. All bytes, because paths and arguments are bytes on Linux, whatever they look like.
+struct InstanceMessage
+{
+    QByteArrayList arguments;
+    QByteArray workingDirectory;
+    QMap<QByteArray, QByteArray> environment;
+    QByteArray activationToken;
+    QByteArray payload;
+};
+
+QByteArray encode(const InstanceMessage &message);
+
+// False where the bytes are not a whole message and nothing but one.
+bool decode(const QByteArray &bytes, InstanceMessage *message);
+
+} // namespace QtLockFile::Internal
+
+#endif
