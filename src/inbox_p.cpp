@@ -54,7 +54,7 @@ const char *problemOf(const struct stat &status)
         return "it belongs to somebody else";
     if ((status.st_mode & 077) != 0)
         return "others may access it";
-    if (status.st_nlink != 1)
+    if (status.st_nlink > 1)
         return "it has other names";
     if (status.st_size > kLargestMessage)
         return "it is too large";
@@ -150,7 +150,7 @@ Descriptor Inbox::openFile(const QByteArray &name, int flags)
     if (!problem) {
         file = Descriptor(::openat(m_folder->descriptor(), name.constData(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
         if (file.isOpen())
-            problem = ::fstat(file.get(), &status) == 0 ? problemOf(status) : "it cannot be inspected";
+            problem = ::fstat(file.get(), &status) == 0 ? problemOf(status) : "it cannot be inspected"; // removed meanwhile is no problem
         else if (errno != ENOENT)
             problem = "it cannot be opened";
     }

@@ -75,7 +75,7 @@ int SentMessage::send(int folder, const QByteArray &bytes)
 
 SentMessage::State SentMessage::look()
 {
-    if (m_state != State::Waiting && m_state != State::Taken)
+    if (!isOnItsWay())
         return m_state;
     const auto exists = [this](const char *suffix) {
         return ::faccessat(m_folder, (m_name + suffix).constData(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;

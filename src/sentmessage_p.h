@@ -18,6 +18,9 @@ public:
     // Puts the message into the folder, which has to stay open. Returns 0 or an errno.
     int send(int folder, const QByteArray &bytes);
 
+    // Tells whether its last answer has yet to be seen.
+    bool isOnItsWay() const { return m_state == State::Waiting || m_state == State::Taken; }
+
     // What has become of it. After an answer that is the last the file is removed.
     State look();
 

@@ -231,8 +231,7 @@ void SingleInstancePrivate::ask()
     phase = Phase::Asking;
     stopListening();
     watch.start(folder->descriptor());
-    const SentMessage::State before = sent.look();
-    if (before != SentMessage::State::Waiting && before != SentMessage::State::Taken) {
+    if (!sent.isOnItsWay()) {
         const QByteArray bytes = encode(ownMessage());
         const int failure = bytes.size() > kLargestMessage ? EMSGSIZE : sent.send(folder->descriptor(), bytes);
         if (failure != 0) {
