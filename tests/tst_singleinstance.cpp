@@ -22,6 +22,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __clang__
+#    pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments" // QSKIP of Qt 6.4 with a text alone
+#endif
+
 using namespace QtLockFile;
 using namespace std::chrono_literals;
 
@@ -950,7 +954,7 @@ void TestSingleInstance::nobodySlipsInWhileRestarting()
     while (primaries < 101 && first.says("role Primary", kLong))
         ++primaries;
     QCOMPARE(primaries, 101);
-    QVERIFY(answered > 0); // they did try
+    QVERIFY(answered >= 100); // they did try
 }
 
 void TestSingleInstance::asynchronousFormTellsEachStep()

@@ -24,6 +24,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/prctl.h>
@@ -250,9 +251,13 @@ int main(int argc, char **argv)
         instance.startAsync();
     }
     QObject::connect(&instance, &SingleInstance::becamePrimary, &application, [] { say("primary " + QByteArray::number(::getpid())); });
-    if (chain > 0) {
-        QMetaObject::invokeMethod(&application, [&] { program.restart(QCoreApplication::applicationFilePath(), QDeadlineTimer(60'000)); },
-                                  Qt::QueuedConnection);
+    bool restarting = false;
+    if (chain > 0) { // with the first message, so that somebody is there each time
+        QObject::connect(&instance, &SingleInstance::activated, &application, [&] {
+            if (!std::exchange(restarting, true))
+                QMetaObject::invokeMethod(&application, [&] { program.restart(QCoreApplication::applicationFilePath(), QDeadlineTimer(60'000)); },
+                                          Qt::QueuedConnection);
+        });
     }
     QSocketNotifier input(STDIN_FILENO, QSocketNotifier::Read);
     QObject::connect(&input, &QSocketNotifier::activated, &application, [&] {
