@@ -113,7 +113,7 @@ void SingleInstancePrivate::makeLock()
     QObject::connect(lock.get(), &LockFile::failed, q, [this](const LockError &why) { onFailed(why); });
     wakeUp = std::make_shared<Descriptor>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     LockFileAccess::setWakeUp(lock.get(), [wakeUp = wakeUp] { ::eventfd_write(wakeUp->get(), 1); });
-    // The place for the signal LockFile::lost(): QObject::connect(lock.get(), &LockFile::lost, q, [this] { onLockLost(); });
+    QObject::connect(lock.get(), &LockFile::lost, q, [this] { onLockLost(); });
 }
 
 void SingleInstancePrivate::begin(const char *call)
@@ -575,7 +575,7 @@ LockParticipant SingleInstance::primary() const
     if (!d->lock)
         return {};
     const QueueLook look = lookAtQueue(QFile::encodeName(d->lock->path()).toStdString());
-    return look.participants.empty() ? LockParticipant() : LockParticipant::ofProcess(look.participants.front());
+    return look.participants.empty() ? LockParticipant() : LockParticipant::ofProcess(look.participants.front().pid);
 }
 
 int SingleInstance::position() const

@@ -200,6 +200,8 @@ private Q_SLOTS:
     void asynchronousFormTellsEachStep();
     void misuseChangesNothing();
     void slotMayDeleteTheInstance();
+    void primaryWhoseLockFileIsRemovedLocksAgain();
+    void primaryWhoseLockIsTakenIsLost();
 
 private:
     QString messages() const { return m_folder->filePath(QStringLiteral("test")); }
@@ -1025,6 +1027,44 @@ void TestSingleInstance::slotMayDeleteTheInstance()
     second.start();
     QTRY_VERIFY_WITH_TIMEOUT(deleted, kLong);
     QVERIFY(second.says("role ")); // Secondary and Done, or Primary if it saw the lock first
+}
+
+void TestSingleInstance::primaryWhoseLockFileIsRemovedLocksAgain()
+{
+    SingleInstance first(QStringLiteral("test"));
+    first.setFolder(path());
+    QCOMPARE(first.start(), Role::Primary);
+    QSignalSpy lost(&first, &SingleInstance::lost);
+    const QString lockPath = first.lockPath();
+    QVERIFY(QFile::remove(lockPath));
+    QTRY_VERIFY_WITH_TIMEOUT(QFile::exists(lockPath), kLong);
+    QCOMPARE(first.role(), Role::Primary);
+    QVERIFY(first.primary().isThisProcess());
+
+    QSignalSpy activated(&first, &SingleInstance::activated);
+    Instance second(path());
+    second.start();
+    QTRY_COMPARE_WITH_TIMEOUT(activated.count(), 1, kLong);
+    QVERIFY(second.says("role Secondary"));
+    QVERIFY(lost.isEmpty());
+}
+
+void TestSingleInstance::primaryWhoseLockIsTakenIsLost()
+{
+    SingleInstance first(QStringLiteral("test"));
+    first.setFolder(path());
+    QCOMPARE(first.start(), Role::Primary);
+    QSignalSpy lost(&first, &SingleInstance::lost);
+    const QString lockPath = first.lockPath();
+    // Moved over ours, the other's lock file is there at once.
+    LockFile other(lockPath + QStringLiteral(".other"));
+    other.setRemoveOnRelease(false);
+    QVERIFY(other.tryAcquire());
+    QCOMPARE(::rename(QFile::encodeName(other.path()).constData(), QFile::encodeName(lockPath).constData()), 0);
+    QTRY_COMPARE_WITH_TIMEOUT(lost.count(), 1, kLong);
+    QCOMPARE(first.role(), Role::Secondary);
+    QCOMPARE(first.error().code(), LockError::Code::Held);
+    QVERIFY(QFile::exists(lockPath));
 }
 
 QTEST_GUILESS_MAIN(TestSingleInstance)
