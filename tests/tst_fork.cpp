@@ -13,12 +13,26 @@
 #include <thread>
 #include <vector>
 
+#include <cstdio>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
 #include <sys/wait.h>
 
 // What fork(2), exec(3) and posix_spawn(3) do to a lock: nothing.
+
+// The allocator of AddressSanitizer is not prepared for fork (seen with Clang 14): a child that is made while another thread allocates waits for ever in its first allocation.
+#if defined(__SANITIZE_ADDRESS__)
+#define SKIP_IF_NOT_PREPARED_FOR_FORK() QSKIP("the allocator of AddressSanitizer is not prepared for fork")
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SKIP_IF_NOT_PREPARED_FOR_FORK() QSKIP("the allocator of AddressSanitizer is not prepared for fork")
+#endif
+#endif
+#ifndef SKIP_IF_NOT_PREPARED_FOR_FORK
+#define SKIP_IF_NOT_PREPARED_FOR_FORK() static_cast<void>(0)
+#endif
 
 using QtLockFile::LockError;
 using QtLockFile::LockFile;
@@ -495,15 +509,42 @@ private:
     std::thread m_thread;
 };
 
+// In a child: a descriptor that another thread of the parent was just opening may be here, but no lock may ever lie on it, or it would stay when the parent
+// is killed. proc(5): fdinfo.
+bool sharesALock(const QString &path)
+{
+    const QByteArray wanted = QFile::encodeName(path);
+    for (int descriptor = 0; descriptor < 64; ++descriptor) {
+        char name[64];
+        char text[4096];
+        std::snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
+        const ssize_t length = ::readlink(name, text, sizeof text);
+        if (length < wanted.size() || wanted != QByteArray::fromRawData(text, wanted.size()))
+            continue;
+        std::snprintf(name, sizeof name, "/proc/self/fdinfo/%d", descriptor);
+        for (int look = 0; look < 500; ++look) {
+            const int info = ::open(name, O_RDONLY | O_CLOEXEC);
+            const ssize_t size = ::read(info, text, sizeof text - 1);
+            ::close(info);
+            text[size < 0 ? 0 : size] = '\0';
+            if (std::strstr(text, "lock:"))
+                return true;
+        }
+    }
+    return false;
+}
+
 void tst_Fork::noForkWhileAnotherThreadAcquiresLeavesTheLockWithTheChild()
 {
+    SKIP_IF_NOT_PREPARED_FOR_FORK();
     for (int batch = 0; batch < 10; ++batch) {
         Cycles cycles(m_path);
         Cycles others(m_path);
         std::vector<std::unique_ptr<Child>> children; // all live on, with whatever they have
         for (int i = 0; i < 30; ++i) {
             const int before = cycles.count();
-            children.push_back(std::make_unique<Child>([](const Child &self) {
+            children.push_back(std::make_unique<Child>([this](const Child &self) {
+                self.say(sharesALock(m_path) ? 's' : 'n');
                 self.listenToTheEnd();
                 return true;
             }));
@@ -511,6 +552,8 @@ void tst_Fork::noForkWhileAnotherThreadAcquiresLeavesTheLockWithTheChild()
             while (i % 3 == 0 && cycles.count() == before && !cycles.areStuck()) // some after a cycle, some in the midst
                 std::this_thread::yield();
         }
+        for (const auto &child : children)
+            QVERIFY2(child->hear() == 'n', "the parent locks through a descriptor that a child has, too");
         cycles.stop();
         others.stop();
         QVERIFY2(!cycles.areStuck() && !others.areStuck(), "a child holds the lock");
@@ -522,6 +565,7 @@ void tst_Fork::noForkWhileAnotherThreadAcquiresLeavesTheLockWithTheChild()
 
 void tst_Fork::aChildMadeInTheMidstOfAttemptsCanAcquire()
 {
+    SKIP_IF_NOT_PREPARED_FOR_FORK();
     LockFile lock(m_path);
     Cycles cycles(m_path);
     for (int i = 0; i < 50; ++i) {
@@ -540,6 +584,7 @@ void tst_Fork::aChildMadeInTheMidstOfAttemptsCanAcquire()
 
 void tst_Fork::aChildMadeInTheMidstOfTheFirstUseCanAcquire()
 {
+    SKIP_IF_NOT_PREPARED_FOR_FORK();
     // Each in a process of its own: only one use is the first.
     for (int i = 0; i < 200; ++i) {
         const QStringList arguments{m_path, QString::number(i % 2 == 0 ? i : 200 + i)};

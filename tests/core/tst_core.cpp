@@ -107,7 +107,8 @@ public:
     void enter()
     {
         CHECK(m_inside.fetch_add(1) == 0);
-        std::this_thread::yield(); // the others have a chance
+        for (const auto until = in(0ms) + 30us; std::chrono::steady_clock::now() < until;) // the others have a chance
+            std::this_thread::yield();
     }
     void leave() { CHECK(m_inside.fetch_sub(1) == 1); }
 
@@ -263,7 +264,7 @@ void threadsNeverHoldAtOnce(const std::string &path, const std::function<bool(in
                 room.enter();
                 ++held;
                 CHECK(lock.descriptor() >= 0);
-                CHECK(lock.place().ticket >= 0);
+                CHECK(countTicketsBefore(path, lock.place()) == 0); // and on the file that the path leads to
                 room.leave();
             } else {
                 CHECK(cycle % 3 == 0);
@@ -469,6 +470,7 @@ void workersOfSeveralThreadsNeverHoldAtOnce(const std::string &path)
             }
             room.enter();
             CHECK(worker.descriptor() >= 0);
+            CHECK(countTicketsBefore(path, worker.place()) == 0);
             room.leave();
             worker.release(true);
             CHECK(next(worker).kind == Kind::Released);
@@ -522,6 +524,31 @@ void endRacedAgainstStartBlockAndGrantIsNeverLost(const std::string &path)
     CHECK(after.tryAcquire({}).isDone());
     CHECK(after.leave(true).isDone());
     CHECK(!exists(path));
+}
+
+void theLastOfSeveralWhoLeaveAtOnceRemovesTheFile(const std::string &path)
+{
+    constexpr int kWorkers = 4;
+    std::mt19937 random(3);
+    for (int round = 0; round < 1000; ++round) {
+        std::vector<std::unique_ptr<LockWorker>> workers;
+        for (int i = 0; i < kWorkers; ++i) {
+            workers.push_back(std::make_unique<LockWorker>(path, [] { }));
+            workers.back()->acquire({}, true);
+            CHECK(must([&] { return workers.back()->place().ticket == i; }));
+        }
+        CHECK(next(*workers.front()).kind == Kind::Acquired);
+        std::shuffle(workers.begin() + (round % 2), workers.end(), random);
+        for (const auto &worker : workers) {
+            if (worker->place().ticket == 0)
+                worker->release(true);
+            else
+                worker->end();
+        }
+        for (const auto &worker : workers)
+            CHECK(worker->waitUntilIdle(in(kLong)));
+        CHECK(!exists(path));
+    }
 }
 
 void anEndedWaitDoesNotEndTheNextOne(const std::string &path)
@@ -633,6 +660,7 @@ int main()
     RUN(aLookWhileOthersFightNamesNobodyElse);
     RUN(workersOfSeveralThreadsNeverHoldAtOnce);
     RUN(endRacedAgainstStartBlockAndGrantIsNeverLost);
+    RUN(theLastOfSeveralWhoLeaveAtOnceRemovesTheFile);
     RUN(anEndedWaitDoesNotEndTheNextOne);
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
