@@ -696,25 +696,24 @@ void tst_LockWatcher::leavesNothingBehind()
 
 void tst_LockWatcher::aFileThatComesAndGoesTenThousandTimesLeaksNothing()
 {
+    const auto inUse = [] { return std::pair(openDescriptors(), inotifyWatches()); };
+    const auto other = Other::onlooker();
     Watched watched(m_path);
     QVERIFY(watched.becomesFree());
-    // Without the watch on the file itself, which goes with it, and without the file.
-    const auto atRest = [] { return std::pair(openDescriptors(), inotifyWatches()); };
-    const auto other = Other::onlooker();
+    const auto free = inUse();
     QVERIFY(other->ask("acquire", m_path, "acquired"));
     QVERIFY(watched.comesToShow({other->pid()}));
-    const auto held = atRest();
+    const auto held = inUse();
+    QCOMPARE(held, std::pair(free.first + 1, free.second + 1)); // the file, and the watch on it
     QVERIFY(other->ask("release", "released"));
-    QVERIFY(watched.becomesFree());
-    const auto free = atRest();
 
     other->say("churn " + QFile::encodeName(m_path) + " 10000");
     QVERIFY(other->hear("churned"));
     QVERIFY(watched.becomesFree());
-    QVERIFY(must([&] { return atRest() == free; }));
+    QVERIFY(must([&] { return inUse() == free; }));
     QVERIFY(other->ask("acquire", m_path, "acquired"));
     QVERIFY(watched.comesToShow({other->pid()}));
-    QVERIFY(must([&] { return atRest() == held; }));
+    QVERIFY(must([&] { return inUse() == held; }));
     QVERIFY(watched.consistent);
 }
 
