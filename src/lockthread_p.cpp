@@ -104,6 +104,11 @@ thread_local LockThread *currentThread = nullptr;
 
 } // namespace
 
+void LockThread::prepareForFork()
+{
+    threads();
+}
+
 LockThread *LockThread::current()
 {
     return currentThread;

@@ -113,6 +113,7 @@ FileId idOf(const struct stat &status)
 
 unsigned forkCount()
 {
+    openFiles(); // begins to count
     return forksBehind;
 }
 

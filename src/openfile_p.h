@@ -83,7 +83,7 @@ private:
     bool m_looks = false; // opened only to look
 };
 
-// How many fork(2)s lie between the first process and this one. What was opened before the last of them is closed here.
+// How many fork(2)s lie between the first process and this one, counted from the first call on. What was opened before the last of them is closed here.
 unsigned forkCount();
 
 } // namespace QtLockFile::Internal

@@ -346,6 +346,7 @@ Monitor &monitor()
 {
     static const bool once = [] {
         monitorOfProcess = new Monitor;
+        LockThread::prepareForFork(); // a thread is started with the mutex locked
         pthread_atfork([] { monitorOfProcess->mutex.lock(); }, [] { monitorOfProcess->mutex.unlock(); },
                        [] {
                            if (monitorOfProcess->running)
@@ -367,19 +368,25 @@ void watchQueues(Monitor *all)
     Events events(all->inotify);
     std::map<std::string, Watch> watches;
     for (;;) {
+        std::vector<std::map<std::string, Watch>::node_type> ended; // closed without the mutex: that may take as long as a file server pleases
         std::map<std::string, Subscribers> due;
         auto wakeUp = Clock::time_point::max();
         {
             const std::lock_guard guard(all->mutex);
+            for (auto it = watches.begin(); it != watches.end();) {
+                const auto next = std::next(it);
+                if (!all->subscribers.count(it->first))
+                    ended.push_back(watches.extract(it));
+                it = next;
+            }
+            if (!ended.empty())
+                continue;
             if (all->subscribers.empty()) {
-                watches.clear();
                 all->closeAll();
                 all->running = false;
                 return;
             }
             const auto now = Clock::now();
-            for (auto it = watches.begin(); it != watches.end();)
-                it = all->subscribers.count(it->first) ? std::next(it) : watches.erase(it);
             for (auto &[path, subscribers] : all->subscribers) {
                 const auto [watch, added] = watches.try_emplace(path, path, &events);
                 bool anyNew = false;
