@@ -791,7 +791,7 @@ void tst_LockQueue::aLookNeverMakesATryFail()
     }
 }
 
-// The true holder is known afterwards: each notes when it began to acquire, and when it had. "Since" lies in between for nobody else, but by the millisecond.
+// The true holder is known afterwards: each notes since when it held, and no two the same.
 void tst_LockQueue::looksDuringAFightNameTheTrueHolder()
 {
     Others fighters;
@@ -818,23 +818,25 @@ void tst_LockQueue::looksDuringAFightNameTheTrueHolder()
             seen.push_back({queue.holder().pid(), queue.since().toMSecsSinceEpoch()});
     }
 
-    QMap<qint64, QJsonArray> holds;
+    QMap<qint64, qint64> holders; // by since
     for (const auto &fighter : fighters) {
         // Its exit code tells if two held at once, or an attempt failed.
         QVERIFY(fighter->ask("stop", "fought"));
-        holds.insert(fighter->pid(), QJsonDocument::fromJson(fighter->heard()).array());
+        const QJsonArray holds = QJsonDocument::fromJson(fighter->heard()).array();
         QVERIFY(fighter->finish());
-        QVERIFY(!holds.value(fighter->pid()).isEmpty());
+        QVERIFY(!holds.isEmpty());
+        for (const QJsonValue &since : holds) {
+            QVERIFY(!holders.contains(since.toInteger()));
+            holders.insert(since.toInteger(), fighter->pid());
+        }
     }
     QVERIFY(!seen.empty());
     qint64 latest = 0;
     for (const Seen &look : seen) {
         QVERIFY(look.since >= latest);
         latest = look.since;
-        const QJsonArray &own = holds[look.holder];
-        QVERIFY(std::any_of(own.begin(), own.end(), [&](const QJsonValue &hold) {
-            return hold.toArray().at(0).toInteger() <= look.since && look.since <= hold.toArray().at(1).toInteger();
-        }));
+        QVERIFY(holders.contains(look.since));
+        QCOMPARE(look.holder, holders.value(look.since));
     }
     QVERIFY(!LockQueue::of(m_path).isHeld());
     QVERIFY(!QFile::exists(m_path));

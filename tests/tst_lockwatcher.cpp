@@ -303,11 +303,12 @@ void tst_LockWatcher::followsAWaiterOfTheHoldersProcess()
     other->say("watch", m_path);
     Watched watched(m_path);
     QVERIFY(comesToShow(*other, holding));
-    for (int i = 0; i < 5; ++i) {
+    for (int i = 0; i < 3; ++i) {
         LockFile waiter(m_path);
         waiter.acquire();
         QVERIFY(comesToShow(*other, holding + holding));
         QVERIFY(watched.comesToShow(holding + holding));
+        QVERIFY(watched.rests());
         waiter.cancel();
         QVERIFY(!waiter.waitForAcquired());
         QVERIFY(comesToShow(*other, holding));
@@ -707,8 +708,10 @@ void tst_LockWatcher::aFileThatComesAndGoesTenThousandTimesLeaksNothing()
     QCOMPARE(held, std::pair(free.first + 1, free.second + 1)); // the file, and the watch on it
     QVERIFY(other->ask("release", "released"));
 
-    other->say("churn " + QFile::encodeName(m_path) + " 10000");
-    QVERIFY(other->hear("churned"));
+    for (int i = 0; i < 10; ++i) {
+        other->say("churn " + QFile::encodeName(m_path) + " 1000");
+        QVERIFY(other->hear("churned"));
+    }
     QVERIFY(watched.becomesFree());
     QVERIFY(must([&] { return inUse() == free; }));
     QVERIFY(other->ask("acquire", m_path, "acquired"));

@@ -30,16 +30,17 @@
 //     look PATH      queue JSON                     watch PATH                queue JSON, at each change; again by others of the same path
 //     churn PATH N   churned, after N times of acquire and release
 //     forks PATH N   forked, after N times of fork(2) while watchers of the path come and go
-//     fight PATH     fought JSON, after acquire and release until the next line comes: when each acquire() began and had ended
+//     fight PATH     fought JSON, after acquire and release until the next line comes: since when it held, each time another millisecond
 //
-// Starts with "ready PID". With --uid N as that user. Exit codes: 0, 1 not the right to become that user, 2 two held the lock at once, 3 an attempt failed.
+// Starts with "ready PID". With --uid N as that user. Exit codes: 0, 1 not the right to become that user, 2 two held the lock at once, 3 an attempt failed,
+// 4 the holder did not find itself in the queue.
 
 using namespace QtLockFile;
 using namespace std::chrono_literals;
 
 namespace {
 
-enum ExitCode { NoRight = 1, TwoHolders, FailedAttempt };
+enum ExitCode { NoRight = 1, TwoHolders, FailedAttempt, FailedLook };
 
 constexpr auto kMust = 60s;
 
@@ -180,24 +181,29 @@ private:
     void fight(const QString &path)
     {
         const QByteArray inside = path.toLocal8Bit() + ".inside";
-        QJsonArray attempts;
+        QJsonArray holds;
         LockFile lock(path);
         while (!somethingToRead()) {
-            const qint64 before = QDateTime::currentMSecsSinceEpoch();
             lock.acquire();
             if (!lock.waitForAcquired(kMust))
                 std::_Exit(FailedAttempt);
-            attempts.append(QJsonArray{before, QDateTime::currentMSecsSinceEpoch()});
             const int alone = ::open(inside.constData(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
             if (alone < 0)
                 std::_Exit(TwoHolders);
             ::close(alone);
+            // Nobody else sets the clock now.
+            const LockQueue queue = LockQueue::of(path);
+            if (!queue.holder().isThisProcess() || !queue.since().isValid())
+                std::_Exit(FailedLook);
+            holds.append(queue.since().toMSecsSinceEpoch());
+            while (QDateTime::currentMSecsSinceEpoch() <= queue.since().toMSecsSinceEpoch())
+                std::this_thread::yield();
             ::unlink(inside.constData());
             lock.release();
             if (!lock.waitForReleased(kMust))
                 std::_Exit(FailedAttempt);
         }
-        say("fought " + QJsonDocument(attempts).toJson(QJsonDocument::Compact));
+        say("fought " + QJsonDocument(holds).toJson(QJsonDocument::Compact));
     }
 
     QSocketNotifier m_input{STDIN_FILENO, QSocketNotifier::Read};
