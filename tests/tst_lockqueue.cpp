@@ -132,6 +132,7 @@ private Q_SLOTS:
     void aSecondObjectDoesNotCostTheName();
     void aWaiterOfTheHoldersProcessDoesNotCostTheName();
     void threadsThatTakeTurnsKeepTheirNames();
+    void aNameThatIsTakenDuringACloseStays();
     void anyThreadMayLook();
     void aHolderInAnInnerPidNamespaceHasItsPidHere();
     void aHolderInAnOuterPidNamespaceIsUnknown_data();
@@ -579,6 +580,47 @@ void tst_LockQueue::threadsThatTakeTurnsKeepTheirNames()
         thread.join();
     QVERIFY(holds > 0);
     QCOMPARE(nameless.load(), 0);
+}
+
+// Whoever leaves last closes what the process has kept open of the file, and each close would take the name of who has just come.
+void tst_LockQueue::aNameThatIsTakenDuringACloseStays()
+{
+    for (int round = 0; round < 20; ++round) {
+        LockFile first(m_path);
+        first.setRemoveOnRelease(false);
+        QVERIFY(first.tryAcquire());
+        {
+            std::vector<std::unique_ptr<LockFile>> waiters;
+            for (int i = 0; i < 30; ++i) {
+                waiters.push_back(std::make_unique<LockFile>(m_path));
+                waiters.back()->setRemoveOnRelease(false);
+                waiters.back()->acquire();
+            }
+            QVERIFY(must([&] { return LockQueue::of(m_path).waiters().size() == 30; }));
+        }
+        std::atomic<bool> isThere{false};
+        std::atomic<bool> acquired{false};
+        std::atomic<bool> done{false};
+        std::thread thread([&] {
+            LockFile second(m_path);
+            second.setRemoveOnRelease(false);
+            while (!done && !acquired) {
+                acquired = second.tryAcquire();
+                isThere = true;
+            }
+            while (!done)
+                std::this_thread::yield();
+        });
+        const auto join = qScopeGuard([&] {
+            done = true;
+            thread.join();
+        });
+        QVERIFY(must([&] { return isThere.load(); }));
+        first.release();
+        QVERIFY(first.waitForReleased());
+        QVERIFY(must([&] { return acquired.load(); }));
+        QCOMPARE(pidsOf(LockQueue::of(m_path)), QList<qint64>{::getpid()});
+    }
 }
 
 void tst_LockQueue::anyThreadMayLook()
