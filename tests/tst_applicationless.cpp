@@ -138,5 +138,11 @@ private Q_SLOTS:
     }
 };
 
-QTEST_APPLESS_MAIN(TestApplicationless)
+// QTEST_APPLESS_MAIN() is a variadic macro that Clang's -Wpedantic wants another argument for.
+int main(int argc, char *argv[])
+{
+    TestApplicationless test;
+    return QTest::qExec(&test, argc, argv);
+}
+
 #include "tst_applicationless.moc"

@@ -323,7 +323,7 @@ private Q_SLOTS:
         const Folder folder;
         const MemoryDisk disk(folder.folder(), "size=64k");
         if (!disk.isOk())
-            QSKIP("a file system cannot be mounted here");
+            SKIP("a file system cannot be mounted here");
         QVERIFY(write(folder.path("existing")));
         QVERIFY(disk.makeReadOnly());
         compare(errorsAt(folder.path("existing")), folder.path("existing"), Code::ReadOnlyFileSystem, EROFS, "Cannot open ");
@@ -336,7 +336,7 @@ private Q_SLOTS:
         const Folder folder;
         const MemoryDisk disk(folder.folder(), "size=64k,nr_inodes=2"); // the folder, and one file
         if (!disk.isOk())
-            QSKIP("a file system cannot be mounted here");
+            SKIP("a file system cannot be mounted here");
         QVERIFY(write(folder.path("existing")));
         compare(errorsAt(folder.path("missing")), folder.path("missing"), Code::NoSpace, ENOSPC, "Cannot create ");
         LockFile lock(folder.path("existing"));
@@ -359,7 +359,7 @@ private Q_SLOTS:
         const Folder folder;
         const ServedFolder server(folder.folder(), systemError);
         if (!server.isOk())
-            QSKIP("a file system of our own cannot be mounted here");
+            SKIP("a file system of our own cannot be mounted here");
         compare(errorsAt(folder.path(), false), folder.path(), Code::Unsupported, systemError, "Cannot lock ");
     }
 
@@ -369,7 +369,7 @@ private Q_SLOTS:
         const Folder folder;
         const ServedFolder server(folder.folder(), EIO);
         if (!server.isOk())
-            QSKIP("a file system of our own cannot be mounted here");
+            SKIP("a file system of our own cannot be mounted here");
         compare(errorsAt(folder.path(), false), folder.path(), Code::System, EIO, "Cannot lock ");
     }
 

@@ -318,7 +318,7 @@ private Q_SLOTS:
         const Folder folder;
         ServedFolder server(folder.folder());
         if (!server.isOk())
-            QSKIP("a file system of our own cannot be mounted here");
+            SKIP("a file system of our own cannot be mounted here");
         server.stopAnswering();
         LockFile lock(folder.path());
         lock.setRemoveOnRelease(false);
@@ -355,7 +355,7 @@ private Q_SLOTS:
         const Folder folder;
         ServedFolder server(folder.folder());
         if (!server.isOk())
-            QSKIP("a file system of our own cannot be mounted here");
+            SKIP("a file system of our own cannot be mounted here");
         server.stopAnswering();
         LockFile lock(folder.path());
         lock.setRemoveOnRelease(false);
@@ -393,7 +393,7 @@ private Q_SLOTS:
         const Folder folder;
         ServedFolder server(folder.folder());
         if (!server.isOk())
-            QSKIP("a file system of our own cannot be mounted here");
+            SKIP("a file system of our own cannot be mounted here");
         server.stopAnswering();
         auto lock = std::make_unique<LockFile>(folder.path());
         lock->setRemoveOnRelease(false);
