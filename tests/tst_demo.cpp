@@ -381,9 +381,10 @@ void tst_Demo::theBadgeIsReadableInLightAndDark()
     const QPalette before = QApplication::palette();
     const auto restore = qScopeGuard([&before] { QApplication::setPalette(before); });
     StatusWidget widget;
-    QApplication::setPalette(palette); // while it lives: it has to follow
     widget.setPath(m_path);
     MUST(widget.status() == Status::Free);
+    QApplication::setPalette(palette); // while it lives: it has to follow
+    MUST(widget.findChild<QFrame *>()->palette().color(QPalette::Window) == palette.color(QPalette::Window));
     const auto isReadable = [&widget] {
         const QPalette badge = widget.findChild<QFrame *>()->palette();
         return contrast(badge.color(QPalette::WindowText), badge.color(QPalette::Window)) >= 4.5;
