@@ -58,7 +58,7 @@ struct OpenFiles
 };
 
 OpenFiles *openFilesOfProcess = nullptr; // replaced in a forked child; never destroyed, threads may outlive main()
-std::atomic<unsigned> forksMade{0};
+std::atomic<unsigned> forksMade{0}; // counted before and after each
 std::atomic<unsigned> forksBehind{0};
 
 void beforeFork()
@@ -69,6 +69,7 @@ void beforeFork()
 
 void afterForkInParent()
 {
+    ++forksMade; // also for who began to open between the first count and the fork itself
     openFilesOfProcess->mutex.unlock();
 }
 
