@@ -4,8 +4,10 @@
 
 #include <QtLockFile/LockFile>
 
+#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qdir.h>
+#include <QtCore/qeventloop.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qstringlist.h>
@@ -31,18 +33,32 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kShort = 100ms; // proves that nothing happened; too short a time proves less, and fails nothing
 constexpr std::chrono::milliseconds kLong = 30s;    // must happen; ends as soon as it has
 
-// Runs the event loop until the condition is true.
+// Runs the event loop until the condition is true. Unlike QTest::qWaitFor() it does not sleep between the events.
+template<typename Condition>
+bool comesTrue(Condition condition, QDeadlineTimer deadline)
+{
+    QTimer timer; // for what no event of this thread tells of
+    timer.start(5ms);
+    while (!condition()) {
+        if (deadline.hasExpired())
+            return false;
+        QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
+        QCoreApplication::sendPostedEvents(nullptr, QEvent::DeferredDelete);
+    }
+    return true;
+}
+
 template<typename Condition>
 bool must(Condition condition)
 {
-    return QTest::qWaitFor(condition, int(kLong.count()));
+    return comesTrue(condition, kLong);
 }
 
 // Runs the event loop, and tells whether the condition stayed true.
 template<typename Condition>
 bool stays(Condition condition)
 {
-    return !QTest::qWaitFor([&] { return !condition(); }, int(kShort.count()));
+    return !comesTrue([&] { return !condition(); }, kShort);
 }
 
 // The same without an event loop, for what another thread brings about.

@@ -436,6 +436,7 @@ private Q_SLOTS:
         LockFile lock(folder.path());
         lock.setTimeout(10ms);
         lock.acquire();
+        QVERIFY(mustWithoutEventLoop([&] { return lock.position() == 1; }));
         QVERIFY(!lock.waitForAcquired(kLong));
         const LockError error = lock.error();
         QCOMPARE(error.code(), Code::TimedOut);

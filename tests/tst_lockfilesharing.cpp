@@ -317,10 +317,8 @@ private Q_SLOTS:
         {
             LockFile holder(folder.path());
             QVERIFY(holder.tryAcquire());
-            QVERIFY(run(holder, 5));
-            const int before = countDescriptors();
             QVERIFY(run(holder, 100));
-            QVERIFY2(countDescriptors() <= before, "what is kept does not grow");
+            QVERIFY2(countDescriptors() <= none + 3, "no more is kept than was in use at once: the holder's, the other's, and one to look");
         }
         QCOMPARE(countDescriptors(), none);
     }
@@ -392,7 +390,10 @@ private Q_SLOTS:
             });
             lock->acquire();
         }
-        QVERIFY(must([&] { return std::all_of(rounds.begin(), rounds.end(), [](int n) { return n == kRounds; }); }));
+        const bool all = must([&] { return std::all_of(rounds.begin(), rounds.end(), [](int n) { return n == kRounds; }); });
+        for (size_t i = 0; i < kLocks && !all; ++i)
+            qWarning().nospace() << *locks[i] << " at " << locks[i]->position() << " after " << rounds[i] << " rounds";
+        QVERIFY(all);
         QCOMPARE(most, 1);
         QVERIFY(isFree(folder.path()));
         QVERIFY(folder.isEmpty());
