@@ -34,6 +34,7 @@ private Q_SLOTS:
     void aProcessStoppedInTheGateDelaysNoHandOver_data() { removalRows(); }
     void aProcessStoppedInTheGateDelaysNoHandOver();
     void aProcessStoppedInTheGateOfAFreeFileRefusesATryWithoutAName();
+    void whoLeavesOutlastsAPassingGateAndRemovesTheFile();
     void eachHolderOfAQueueIsNamed_data() { removalRows(); }
     void eachHolderOfAQueueIsNamed();
     void aCrowdNeverHoldsTwice_data();
@@ -326,6 +327,23 @@ void tst_Queue::aProcessStoppedInTheGateOfAFreeFileRefusesATryWithoutAName()
     QCOMPARE(other->ask("try"), "acquired");
     QCOMPARE(other->ask("release"), "released");
     QVERIFY(!exists());
+}
+
+void tst_Queue::whoLeavesOutlastsAPassingGateAndRemovesTheFile()
+{
+    const OtherPtr holder = participant();
+    bool removed = false;
+    for (int round = 0; round < 5 && !removed; ++round) { // a machine under load may take longer than a leave does wait
+        QCOMPARE(holder->ask("acquire"), "acquired");
+        const OtherPtr inGate = startStranger(m_path);
+        QCOMPARE(inGate->ask("own write " + kGateByte + " 1"), "locked");
+        holder->tell("release");
+        QVERIFY(must([&] { return !QtLockFile::LockQueue::of(m_path).isHeld(); }));
+        QCOMPARE(inGate->ask("unlock"), "unlocked");
+        QCOMPARE(holder->hear(), "released");
+        removed = !exists();
+    }
+    QVERIFY(removed);
 }
 
 void tst_Queue::eachHolderOfAQueueIsNamed()

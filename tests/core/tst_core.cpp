@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <random>
@@ -41,8 +42,14 @@ using Result = Outcome::Result;
 
 namespace {
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kThreadSanitizer = true; // has a thread of its own, which wakes up
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+
 constexpr auto kShort = 100ms; // proves that nothing happened
-constexpr auto kLong = 60s;    // must happen
+constexpr auto kLong = 30s;    // must happen
 
 const char *currentTest = "";
 const std::atomic<bool> never{false};
@@ -104,10 +111,10 @@ void inThreads(int count, const std::function<void(int)> &run)
 class Room
 {
 public:
-    void enter()
+    void enter(std::chrono::microseconds stay = 30us)
     {
         CHECK(m_inside.fetch_add(1) == 0);
-        for (const auto until = in(0ms) + 30us; std::chrono::steady_clock::now() < until;) // the others have a chance
+        for (const auto until = in(0ms) + stay; std::chrono::steady_clock::now() < until;) // the others have a chance
             std::this_thread::yield();
     }
     void leave() { CHECK(m_inside.fetch_sub(1) == 1); }
@@ -294,6 +301,28 @@ void threadsOfBothKindsNeverHoldAtOnce(const std::string &path)
 {
     threadsNeverHoldAtOnce(path, [](int thread) { return thread % 2 == 0; });
     ::unlink(path.c_str());
+}
+
+void whoTriesNeverHoldsARemovedFile(const std::string &path)
+{
+    Room room;
+    std::atomic<int> held{0};
+    inThreads(3, [&](int) {
+        TicketLock lock(path);
+        for (int i = 0; i < 10'000; ++i) {
+            const Outcome outcome = lock.tryAcquire({});
+            if (outcome.isDone()) {
+                room.enter(0us);
+                ++held;
+                CHECK(countTicketsBefore(path, lock.place()) == 0);
+                room.leave();
+            } else {
+                CHECK(outcome.result == Result::Held);
+            }
+            CHECK(lock.leave(true).isDone());
+        }
+    });
+    CHECK(held > 0);
 }
 
 void anOutsiderWhoRemovesTheFileCannotBlockAnybody(const std::string &path)
@@ -551,6 +580,75 @@ void theLastOfSeveralWhoLeaveAtOnceRemovesTheFile(const std::string &path)
     }
 }
 
+// A signal that comes just before the system call blocks is lost, so another has to follow.
+void anEndJustBeforeTheWaitBlocksIsNotLost(const std::string &path)
+{
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    LockWorker waiter(path, [] { });
+    std::mt19937 random(4);
+    for (int round = 0; round < 8000; ++round) {
+        waiter.acquire({}, true);
+        // With the ticket drawn it is a few microseconds away from the wait.
+        CHECK(must([&] { return waiter.place().ticket > 0; }));
+        const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(random() % (1000u << (round % 7)));
+        while (std::chrono::steady_clock::now() < until) { }
+        waiter.end();
+        CHECK(next(waiter).outcome.result == Result::Ended);
+    }
+    CHECK(waiter.waitUntilIdle(in(kLong)));
+    CHECK(holder.leave(true).isDone());
+}
+
+// How often the threads of this process, but for the calling one, were put to sleep or woken.
+long switchesOfOtherThreads()
+{
+    long sum = 0;
+    DIR *const folder = ::opendir("/proc/self/task");
+    while (const dirent *const entry = ::readdir(folder)) {
+        if (entry->d_name[0] == '.' || std::atoi(entry->d_name) == ::gettid())
+            continue;
+        std::ifstream status(std::string("/proc/self/task/") + entry->d_name + "/status");
+        for (std::string line; std::getline(status, line);) {
+            long count = 0;
+            if (std::sscanf(line.c_str(), "voluntary_ctxt_switches: %ld", &count) == 1)
+                sum += count;
+        }
+    }
+    ::closedir(folder);
+    return sum;
+}
+
+void neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp(const std::string &path)
+{
+    if (kThreadSanitizer)
+        return;
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    std::vector<std::unique_ptr<LockWorker>> waiters;
+    for (int i = 0; i < 6; ++i) {
+        waiters.push_back(std::make_unique<LockWorker>(path, [] { }));
+        waiters.back()->acquire({}, true);
+        CHECK(must([&] { return waiters.back()->place().ticket > 0; }));
+    }
+    for (int i = 0; i < 3; ++i) {
+        waiters.back()->end();
+        CHECK(next(*waiters.back()).outcome.result == Result::Ended);
+        CHECK(waiters.back()->waitUntilIdle(in(kLong)));
+        waiters.pop_back();
+    }
+    // A thread that has just been told to rest may still be on its way.
+    CHECK(must([] {
+        const long before = switchesOfOtherThreads();
+        std::this_thread::sleep_for(kShort);
+        return switchesOfOtherThreads() == before;
+    }));
+    waiters.clear();
+    CHECK(must([&] { return lookAtQueue(path).participants.size() == 1; }));
+    CHECK(holder.leave(true).isDone());
+    CHECK(!exists(path));
+}
+
 void anEndedWaitDoesNotEndTheNextOne(const std::string &path)
 {
     LockWorker holder(path, [] { });
@@ -652,6 +750,7 @@ int main()
     RUN(threadsThatRemoveTheFileNeverHoldAtOnceAndLeaveNone);
     RUN(threadsThatKeepTheFileNeverHoldAtOnce);
     RUN(threadsOfBothKindsNeverHoldAtOnce);
+    RUN(whoTriesNeverHoldsARemovedFile);
     RUN(anOutsiderWhoRemovesTheFileCannotBlockAnybody);
     RUN(ticketsAreServedInTheOrderInWhichTheyWereDrawn);
     RUN(aTryIsRefusedWhileAnotherHoldsAndNamesTheHolder);
@@ -661,6 +760,8 @@ int main()
     RUN(workersOfSeveralThreadsNeverHoldAtOnce);
     RUN(endRacedAgainstStartBlockAndGrantIsNeverLost);
     RUN(theLastOfSeveralWhoLeaveAtOnceRemovesTheFile);
+    RUN(anEndJustBeforeTheWaitBlocksIsNotLost);
+    RUN(neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp);
     RUN(anEndedWaitDoesNotEndTheNextOne);
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
