@@ -457,7 +457,8 @@ void tst_LockQueue::waitingPeersComeLast()
     QVERIFY(LockQueue::of(m_path).since().isValid());
 
     peers.front()->kill();
-    QCOMPARE(LockQueue::of(m_path).waiters().size(), 3);
+    // Those who queued behind it are woken to queue anew, and are not in /proc/locks for a moment.
+    QVERIFY(must([&] { return LockQueue::of(m_path).waiters().size() == 3; }));
 }
 
 void tst_LockQueue::whoWaitsForAPeerIsCounted()
