@@ -18,7 +18,8 @@ class ActivationData;
 /*!
     Tells the primary what a second start of the application was about.
 
-    A value; copies are of the same second start. What it carries comes from another process of the same user, byte for byte as that had it.
+    A value; copies are of the same second start. What it carries comes from another process of the same user, byte
+    for byte as that had it.
 */
 class QTLOCKFILE_EXPORT Activation
 {
@@ -48,8 +49,9 @@ public:
     QByteArray environment(const QByteArray &name) const;
 
     /*!
-        The right to take the focus, which the launcher gave to the second start: XDG_ACTIVATION_TOKEN, else DESKTOP_STARTUP_ID; empty without either.
-        To raise a window on Wayland, put it into this process's XDG_ACTIVATION_TOKEN just before QWindow::requestActivate().
+        The right to take the focus, which the launcher gave to the second start: XDG_ACTIVATION_TOKEN, else
+        DESKTOP_STARTUP_ID; empty without either. To raise a window on Wayland, put it into this process's
+        XDG_ACTIVATION_TOKEN just before QWindow::requestActivate().
     */
     QByteArray activationToken() const;
 
@@ -57,8 +59,8 @@ public:
     QByteArray payload() const;
 
     /*!
-        Makes the answer to the second start SingleInstance::Reply::Refused, with the \a reason for people. Counts within the slots
-        of SingleInstance::activated() that run directly; the last call wins.
+        Makes the answer to the second start SingleInstance::Reply::Refused, with the \a reason for people. Counts
+        within the slots of SingleInstance::activated() that run directly; the last call wins.
     */
     void refuse(const QString &reason) const;
 

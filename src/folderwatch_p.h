@@ -8,8 +8,9 @@
 
 namespace QtLockFile::Internal {
 
-// Tells that files came into a folder, left it, were renamed in it, or were closed by who wrote them. With or without an event loop: its descriptor
-// is readable when something has happened. Not QFileSystemWatcher, which needs the event loop and wakes up at each look at a lock.
+// Tells that files came into a folder, left it, were renamed in it, or were closed by who wrote them. With or without
+// an event loop: its descriptor is readable when something has happened. Not QFileSystemWatcher, which needs the
+// event loop and wakes up at each look at a lock.
 class FolderWatch
 {
 public:

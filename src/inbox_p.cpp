@@ -10,8 +10,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-// Messages are files beside the lock, and what has become of one is the end of its name, so that each step is one rename(2), which is whole or
-// not at all, and both sides can be stopped or killed anywhere:
+// Messages are files beside the lock, and what has become of one is the end of its name, so that each step is one
+// rename(2), which is whole or not at all, and both sides can be stopped or killed anywhere:
 //
 //     NAME.new       the sender is writing
 //     NAME.message   sent, and nobody has seen it
@@ -19,14 +19,16 @@
 //     NAME.done      the slots have run                 NAME.refused   not acted on; the file says why
 //     NAME.gone      the primary ended before that
 //
-// Who is still there is told by locks on the file, one of the sender and one of the taker, and not by process ids: the kernel drops them
-// with their owner. A file in a state in which its owner is waited for, but gone, is cleaned up by the next who looks.
+// Who is still there is told by locks on the file, one of the sender and one of the taker, and not by process ids:
+// the kernel drops them with their owner. A file in a state in which its owner is waited for, but gone, is cleaned up
+// by the next who looks.
 //
-// A message that a primary took and then crashed on is not given to the next one, which it might crash too. One that nobody took is, as long as its
-// sender waits; what was sent to the same primary is handled in any case.
+// A message that a primary took and then crashed on is not given to the next one, which it might crash too. One that
+// nobody took is, as long as its sender waits; what was sent to the same primary is handled in any case.
 //
-// Nobody but the user, and root, can put a file into the folder, and yet each is checked on the open descriptor before it is read. Opening must not have
-// effects, so that what is no regular file is not opened at all, and what takes its place meanwhile cannot block.
+// Nobody but the user, and root, can put a file into the folder, and yet each is checked on the open descriptor
+// before it is read. Opening must not have effects, so that what is no regular file is not opened at all, and what
+// takes its place meanwhile cannot block.
 
 namespace QtLockFile::Internal {
 

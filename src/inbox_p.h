@@ -28,7 +28,8 @@ constexpr char kRejected[] = ".rejected";
 constexpr Bytes kSenderByte{0, 0};
 constexpr Bytes kTakerByte{1, 1};
 
-// A message that the primary has picked up. It is to end with one of these calls; if it ends without, others see that its taker is gone.
+// A message that the primary has picked up. It is to end with one of these calls; if it ends without, others see that
+// its taker is gone.
 class TakenMessage
 {
 public:
@@ -60,7 +61,8 @@ public:
     // Drops what was sent to a primary that has ended without a successor and nobody waits for any more.
     void dropAbandoned();
 
-    // Picks up the messages that have come, in order, and tidies up. Whatever is not a message as it should be is removed with a warning.
+    // Picks up the messages that have come, in order, and tidies up. Whatever is not a message as it should be is
+    // removed with a warning.
     std::vector<std::shared_ptr<TakenMessage>> take();
 
 private:

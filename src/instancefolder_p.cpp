@@ -16,13 +16,15 @@
 
 // Which folder, so that all processes of a user find the same one.
 //
-// $XDG_RUNTIME_DIR, if it is what the XDG Base Directory Specification says it must be: the user's own and closed to others. A process without that
-// variable (cron, su, ssh without pam_systemd) looks where systemd-logind makes it (/run/user/UID, pam_systemd(8)), or it would not
-// meet those that have it. Else a folder in /tmp that carries the uid. Not $TMPDIR, which differs between processes, and not
-// the home folder, which several machines may share. Everybody can make a folder in /tmp first: that one is refused and never used.
+// $XDG_RUNTIME_DIR, if it is what the XDG Base Directory Specification says it must be: the user's own and closed to
+// others. A process without that variable (cron, su, ssh without pam_systemd) looks where systemd-logind makes it
+// (/run/user/UID, pam_systemd(8)), or it would not meet those that have it. Else a folder in /tmp that carries the
+// uid. Not $TMPDIR, which differs between processes, and not the home folder, which several machines may share.
+// Everybody can make a folder in /tmp first: that one is refused and never used.
 //
-// A runtime folder in which nothing can be made, read-only or otherwise, is passed over with a warning: for all processes alike. A full disk is not:
-// that is different a minute later, and then two processes would be in different places.
+// A runtime folder in which nothing can be made, read-only or otherwise, is passed over with a warning: for all
+// processes alike. A full disk is not: that is different a minute later, and then two processes would be in different
+// places.
 //
 // Sticky, because clean-up of runtime folders leaves that alone (same specification), and because it costs nothing.
 

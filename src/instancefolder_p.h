@@ -16,12 +16,13 @@ QByteArray fileNameFor(const QString &id);
 // What tells the display sessions of a user apart; empty without a display.
 QString displaySession();
 
-// The folder of one application of one user, where the lock and the messages lie. What is in it is reached through the descriptor that was
-// checked, so that nobody can put another folder in its place.
+// The folder of one application of one user, where the lock and the messages lie. What is in it is reached through
+// the descriptor that was checked, so that nobody can put another folder in its place.
 class InstanceFolder
 {
 public:
-    // Finds or makes the folder `name`, in `chosen` or, if that is empty, where the user's runtime files belong. Tells whether it can be trusted.
+    // Finds or makes the folder `name`, in `chosen` or, if that is empty, where the user's runtime files belong.
+    // Tells whether it can be trusted.
     bool open(const QString &chosen, const QByteArray &name);
 
     // Of the folder, open or not; empty as long as it is not known where it lies.

@@ -7,10 +7,10 @@
 
 #include <fcntl.h>
 
-// Tickets, gate and clock are open file description locks (F_OFD_SETLK, Linux 3.15). They belong to the open file, so two objects of one
-// process exclude each other, and closing the file elsewhere in the process drops nothing. They exclude, and are excluded by,
-// classic POSIX locks of other programs. Queries are F_OFD_GETLK throughout: F_GETLK does not see the locks of
-// the process that asks.
+// Tickets, gate and clock are open file description locks (F_OFD_SETLK, Linux 3.15). They belong to the open file, so
+// two objects of one process exclude each other, and closing the file elsewhere in the process drops nothing. They
+// exclude, and are excluded by, classic POSIX locks of other programs. Queries are F_OFD_GETLK throughout: F_GETLK
+// does not see the locks of the process that asks.
 
 namespace QtLockFile::Internal {
 

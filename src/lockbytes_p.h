@@ -61,9 +61,10 @@ struct FoundLock
 // Finds one of the locks, not the first, that would stop another open file description from locking the bytes.
 int findLock(int descriptor, LockKind kind, Bytes bytes, FoundLock *lock);
 
-// The kernel answers in the order of its list, which is the order in which the owners came, and not in that of the bytes. To find the
-// lowest or the highest, the range is narrowed until nothing is left. The lowest ticket is the oldest, which takes
-// two queries; towards the highest it goes in steps that double and then halve, two for each doubling of the queue.
+// The kernel answers in the order of its list, which is the order in which the owners came, and not in that of the
+// bytes. To find the lowest or the highest, the range is narrowed until nothing is left. The lowest ticket is the
+// oldest, which takes two queries; towards the highest it goes in steps that double and then halve, two for each
+// doubling of the queue.
 int findLowestLock(int descriptor, LockKind kind, Bytes bytes, FoundLock *lock);
 int findHighestLock(int descriptor, LockKind kind, Bytes bytes, FoundLock *lock);
 

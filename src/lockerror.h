@@ -46,7 +46,10 @@ public:
     /*! No error. */
     LockError() = default;
 
-    /*! An error \a code on \a path, with the errno \a systemError, the \a message for people, and the \a holder where one is known. */
+    /*!
+        An error \a code on \a path, with the errno \a systemError, the \a message for people, and the \a holder where
+        one is known.
+    */
     LockError(Code code, int systemError, const QString &path, const QString &message,
               const LockParticipant &holder = {});
 

@@ -18,12 +18,13 @@
 #include <functional>
 #include <utility>
 
-// States and signals. The worker does all that may block, and hands back events; this class turns each event into a change of state and a
-// signal, in the thread of the object: from the event loop, or from inside waitFor…().
+// States and signals. The worker does all that may block, and hands back events; this class turns each event into a
+// change of state and a signal, in the thread of the object: from the event loop, or from inside waitFor…().
 //
-// Time-outs are kept here, by a timer or inside waitFor…(), and end the attempt as cancel() does. If the worker does not answer such an end in kGrace,
-// because a system call of the attempt does not return, the worker is left to itself with all that it still has to do, and the
-// object goes on with another: so a time-out covers a slow open(2) too, and a destructor ends.
+// Time-outs are kept here, by a timer or inside waitFor…(), and end the attempt as cancel() does. If the worker does
+// not answer such an end in kGrace, because a system call of the attempt does not return, the worker is left to
+// itself with all that it still has to do, and the object goes on with another: so a time-out covers a slow open(2)
+// too, and a destructor ends.
 
 namespace QtLockFile {
 

@@ -14,8 +14,8 @@ namespace QtLockFile::Internal {
 class LockFileAccess
 {
 public:
-    // `wakeUp` is called on any thread when signals of the lock have become due, so that who waits without an event loop for the lock and for
-    // something else can do so in one call. To be set while no attempt is under way.
+    // `wakeUp` is called on any thread when signals of the lock have become due, so that who waits without an event
+    // loop for the lock and for something else can do so in one call. To be set while no attempt is under way.
     static void setWakeUp(LockFile *lock, std::function<void()> wakeUp);
 
     // Handing over through exec(3), see TicketLock. These emit stateChanged() and no other signal.

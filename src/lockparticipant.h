@@ -32,9 +32,9 @@ public:
     LockParticipant() = default;
 
     /*!
-        Names the process \a pid, and looks up its program and whether it is stopped.
-        A \a pid of 0 or less is what the kernel says of a process on another machine or in a pid namespace
-        that cannot be seen from ours (fcntl_locking(2), pid_namespaces(7)): it stays unknown and is never guessed.
+        Names the process \a pid, and looks up its program and whether it is stopped. A \a pid of 0 or less is what
+        the kernel says of a process on another machine or in a pid namespace that cannot be seen from ours
+        (fcntl_locking(2), pid_namespaces(7)): it stays unknown and is never guessed.
     */
     static LockParticipant ofProcess(qint64 pid);
 
@@ -43,7 +43,8 @@ public:
 
     /*!
         Tells the program's name as the kernel keeps it (/proc/PID/comm, proc(5)), completed from its command line
-        where the kernel cut it at 15 bytes. Empty where it is not known, the process has ended, or /proc is that of another pid namespace.
+        where the kernel cut it at 15 bytes. Empty where it is not known, the process has ended, or /proc is that of
+        another pid namespace.
     */
     QString processName() const { return m_processName; }
 

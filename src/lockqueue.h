@@ -25,8 +25,8 @@ struct QueueLook;
 /*!
     Says who holds a lock file and who waits for it, in order: a snapshot, as the kernel told it.
 
-    It is taken in several looks while others may move on, so it can name one who has just left; it never names two holders. LockWatcher is
-    the live form.
+    It is taken in several looks while others may move on, so it can name one who has just left; it never names two
+    holders. LockWatcher is the live form.
 */
 class QTLOCKFILE_EXPORT LockQueue
 {
@@ -43,23 +43,27 @@ public:
     LockQueue() = default;
 
     /*!
-        Looks at the lock file at \a path, from any thread. Opens it to read, reads nothing, takes no lock, creates nothing and never waits for a
-        lock; a file server that does not answer can still keep it waiting. A file that does not exist is free.
+        Looks at the lock file at \a path, from any thread. Opens it to read, reads nothing, takes no lock, creates
+        nothing and never waits for a lock; a file server that does not answer can still keep it waiting. A file that
+        does not exist is free.
     */
     static LockQueue of(const QString &path);
 
     /*! The path that was looked at. */
     QString path() const { return m_path; }
 
-    /*! Tells whether anybody holds the lock, be it a LockFile or a program that locks the whole file with lockf(3) or fcntl(2). */
+    /*!
+        Tells whether anybody holds the lock, be it a LockFile or a program that locks the whole file with lockf(3) or
+        fcntl(2).
+    */
     bool isHeld() const { return m_held; }
 
     /*! Who holds it; of unknown pid if nobody does, or if the kernel cannot name who does. */
     LockParticipant holder() const { return m_holder; }
 
     /*!
-        Who waits, in the order in which they will be served. Programs that wait for the whole file come last, as far as /proc/locks (proc(5)) tells of
-        them: they are served when the queue is empty.
+        Who waits, in the order in which they will be served. Programs that wait for the whole file come last, as far
+        as /proc/locks (proc(5)) tells of them: they are served when the queue is empty.
     */
     QList<LockParticipant> waiters() const { return m_waiters; }
 
@@ -69,7 +73,10 @@ public:
     /*! Why nothing can be told, such as AccessDenied where the file may not be read; Code::None otherwise. */
     LockError error() const { return m_error; }
 
-    /*! Describes it for people, in one translated line: "free", "held by firefox (1234) since 10:41, 2 waiting", or the error's message. */
+    /*!
+        Describes it for people, in one translated line: "free", "held by firefox (1234) since 10:41, 2 waiting", or
+        the error's message.
+    */
     QString description() const;
 
     friend bool operator==(const LockQueue &a, const LockQueue &b)

@@ -23,20 +23,23 @@
 
 // How a blocked wait is ended.
 //
-// A thread that is blocked in F_OFD_SETLKW cannot be woken by close(2) from another thread, but a signal whose handler was installed without SA_RESTART makes the
-// call return EINTR, with nothing locked. A signal alone would be lost when it arrives just before the call blocks. So each thread
-// has a timer of the kernel that sends the signal to this very thread (SIGEV_THREAD_ID, timer_create(2)), once it is armed, until the thread
-// answers: nothing is lost, nobody has to wait for the answer, and while nobody ends a wait no timer runs and nothing wakes up.
+// A thread that is blocked in F_OFD_SETLKW cannot be woken by close(2) from another thread, but a signal whose
+// handler was installed without SA_RESTART makes the call return EINTR, with nothing locked. A signal alone would be
+// lost when it arrives just before the call blocks. So each thread has a timer of the kernel that sends the signal to
+// this very thread (SIGEV_THREAD_ID, timer_create(2)), once it is armed, until the thread answers: nothing is lost,
+// nobody has to wait for the answer, and while nobody ends a wait no timer runs and nothing wakes up.
 //
-// Why not pthread_cancel(3): a thread that is cancelled just after the grant unwinds with the lock held, AddressSanitizer objects to the
-// unwinding, with musl the call is no cancellation point, and the thread cannot be used again.
+// Why not pthread_cancel(3): a thread that is cancelled just after the grant unwinds with the lock held,
+// AddressSanitizer objects to the unwinding, with musl the call is no cancellation point, and the thread cannot be
+// used again.
 //
-// The handler is the process's. We take the highest real-time signal that the application left at its default, and look at each use whether it is still
-// ours. Threads block every other signal, from their first instruction on, so that handlers of the application never run on them.
+// The handler is the process's. We take the highest real-time signal that the application left at its default, and
+// look at each use whether it is still ours. Threads block every other signal, from their first instruction on, so
+// that handlers of the application never run on them.
 //
-// Threads are bare POSIX threads: std::thread has no stack size, QThreadPool::globalInstance() is waited for when the application quits, and
-// this file is free of Qt so that ThreadSanitizer can be trusted on it. They are never joined: a wait on a dead file server cannot be
-// ended by anything, and must not keep a program from quitting.
+// Threads are bare POSIX threads: std::thread has no stack size, QThreadPool::globalInstance() is waited for when the
+// application quits, and this file is free of Qt so that ThreadSanitizer can be trusted on it. They are never joined:
+// a wait on a dead file server cannot be ended by anything, and must not keep a program from quitting.
 
 namespace QtLockFile::Internal {
 

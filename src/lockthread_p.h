@@ -8,15 +8,16 @@
 
 namespace QtLockFile::Internal {
 
-// A thread of the library, for one blocking job at a time. Idle ones are kept and used again, so that the common cycle starts none.
+// A thread of the library, for one blocking job at a time. Idle ones are kept and used again, so that the common
+// cycle starts none.
 class LockThread
 {
 public:
     // Runs the job on an idle thread or a new one. Returns 0, or the errno of why there is none.
     static int run(std::function<void()> job);
 
-    // Prepares for fork(2), which takes the mutexes of what was prepared last first. So whoever calls run() with a mutex of his own locked
-    // calls this before he prepares for that one.
+    // Prepares for fork(2), which takes the mutexes of what was prepared last first. So whoever calls run() with a
+    // mutex of his own locked calls this before he prepares for that one.
     static void prepareForFork();
 
     // The thread that runs the job that asks; null on a thread of somebody else's, and on one that could not get a timer.

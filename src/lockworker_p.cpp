@@ -11,8 +11,9 @@
 #include <utility>
 #include <vector>
 
-// What belongs to one lock lies in a Shared that the thread at work keeps alive, so the LockWorker can be gone while a system call
-// on a dead file server still has not returned. Its events are then nobody's, and the thread cleans up after itself.
+// What belongs to one lock lies in a Shared that the thread at work keeps alive, so the LockWorker can be gone while
+// a system call on a dead file server still has not returned. Its events are then nobody's, and the thread cleans up
+// after itself.
 
 namespace QtLockFile::Internal {
 

@@ -28,7 +28,8 @@ public:
     // `notify` is called on any thread when an event can be taken. It must return at once and must not call back.
     LockWorker(std::string path, std::function<void()> notify);
 
-    // Ends an attempt or leaves the lock, and does not wait for it: the thread's state outlives this object. Nothing is notified any more.
+    // Ends an attempt or leaves the lock, and does not wait for it: the thread's state outlives this object. Nothing
+    // is notified any more.
     ~LockWorker();
 
     void acquire(const LockOptions &options, bool wait);

@@ -18,16 +18,17 @@
 
 // The lock files that this process has open, and the two things that endanger them.
 //
-// Closing. Name tags are POSIX locks, and when a process closes any descriptor of a file, it loses all of its POSIX locks on that file
-// (fcntl_locking(2)). So while this process has a name tag on a file, descriptors of it are not closed but parked, unlocked; whoever
-// opens the file next takes a parked one, so there are never more than were in use at once; and when the last tag goes, all are closed.
-// A foreign close elsewhere in the process may still cost the name, never the lock.
+// Closing. Name tags are POSIX locks, and when a process closes any descriptor of a file, it loses all of its POSIX
+// locks on that file (fcntl_locking(2)). So while this process has a name tag on a file, descriptors of it are not
+// closed but parked, unlocked; whoever opens the file next takes a parked one, so there are never more than were in
+// use at once; and when the last tag goes, all are closed. A foreign close elsewhere in the process may still cost
+// the name, never the lock.
 //
-// fork(2). A child shares our open file descriptions, and a lock lives until the last copy is closed. The child closes its copies at
-// once, in a pthread_atfork(3) handler. It must not unlock, since that would unlock the parent. A descriptor that another thread is just
-// opening cannot be known to the child, so whoever opens one looks whether a fork came between, and if so opens another
-// and never locks on the first. No lock is held here during open(2) or close(2), which may take as long as a file server pleases:
-// a fork must not wait for that.
+// fork(2). A child shares our open file descriptions, and a lock lives until the last copy is closed. The child
+// closes its copies at once, in a pthread_atfork(3) handler. It must not unlock, since that would unlock the parent.
+// A descriptor that another thread is just opening cannot be known to the child, so whoever opens one looks whether a
+// fork came between, and if so opens another and never locks on the first. No lock is held here during open(2) or
+// close(2), which may take as long as a file server pleases: a fork must not wait for that.
 
 namespace QtLockFile::Internal {
 
@@ -156,7 +157,8 @@ int OpenFile::open(const std::string &path, mode_t mode, bool *created)
         return 0;
     for (int tries = 1;; ++tries) {
         const unsigned forks = forksMade;
-        // Without O_CREAT first: root may not use it on somebody else's file in a sticky folder (fs.protected_regular, proc_sys_fs(5)).
+        // Without O_CREAT first: root may not use it on somebody else's file in a sticky folder
+        // (fs.protected_regular, proc_sys_fs(5)).
         *created = false;
         int descriptor = openSafely(path.c_str(), O_RDWR);
         if (descriptor < 0 && errno == ENOENT) {
@@ -252,7 +254,8 @@ void OpenFile::abandon()
             open.files.erase(m_id);
         open.descriptors.erase(descriptor);
     }
-    // Parked, it would be taken for a lock of its own by whoever opens the file next. If the process has other tags on the file they are lost.
+    // Parked, it would be taken for a lock of its own by whoever opens the file next. If the process has other tags
+    // on the file they are lost.
     ::close(descriptor);
 }
 

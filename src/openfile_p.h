@@ -34,8 +34,9 @@ public:
     OpenFile &operator=(OpenFile &&other) noexcept;
     ~OpenFile();
 
-    // Opens the file to lock it, creating it with the mode where it is missing. Never follows a link at the path, never blocks in a FIFO.
-    // Returns 0 or an errno, EINTR where a signal came first; *created tells what was tried last, for the message.
+    // Opens the file to lock it, creating it with the mode where it is missing. Never follows a link at the path,
+    // never blocks in a FIFO. Returns 0 or an errno, EINTR where a signal came first; *created tells what was tried
+    // last, for the message.
     int open(const std::string &path, mode_t mode, bool *created);
 
     // Opens an existing file only to look at its locks. Also where that fails, id() tells what lies there, as far as it is known.
@@ -47,7 +48,8 @@ public:
     // Closes and never parks: what else is locked on the open file description goes on with the process that shares it.
     void abandon();
 
-    // Unlocks everything and closes, or parks: see openfile_p.cpp. Tells whether others that watch the file hear of it by the close.
+    // Unlocks everything and closes, or parks: see openfile_p.cpp. Tells whether others that watch the file hear of
+    // it by the close.
     void close();
 
     bool isOpen() const { return descriptor() >= 0; }
@@ -83,7 +85,8 @@ private:
     bool m_looks = false; // opened only to look
 };
 
-// How many fork(2)s lie between the first process and this one, counted from the first call on. What was opened before the last of them is closed here.
+// How many fork(2)s lie between the first process and this one, counted from the first call on. What was opened
+// before the last of them is closed here.
 unsigned forkCount();
 
 } // namespace QtLockFile::Internal

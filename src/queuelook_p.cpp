@@ -12,8 +12,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-// The locks of a file cannot be read in one go, and change meanwhile. The clock, which every new holder sets anew, is read before and after; if it
-// moved, another look is taken.
+// The locks of a file cannot be read in one go, and change meanwhile. The clock, which every new holder sets anew, is
+// read before and after; if it moved, another look is taken.
 
 namespace QtLockFile::Internal {
 
@@ -48,8 +48,9 @@ bool findParticipant(int descriptor, Offset ticket, pid_t *pid)
     return true;
 }
 
-// Those who wait without a ticket: peers that want the whole file, and participants at the gate, which such a peer holds. No call of
-// fcntl(2) tells of them, /proc/locks (proc(5)) does:  "12: -> POSIX  ADVISORY  WRITE 1234 08:01:5678 0 EOF".
+// Those who wait without a ticket: peers that want the whole file, and participants at the gate, which such a peer
+// holds. No call of fcntl(2) tells of them, /proc/locks (proc(5)) does:  "12: -> POSIX  ADVISORY  WRITE 1234
+// 08:01:5678 0 EOF".
 std::vector<QueueLook::Participant> findTicketless(FileId file)
 {
     std::vector<QueueLook::Participant> result;

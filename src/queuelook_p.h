@@ -44,8 +44,8 @@ QueueLook lookAtQueue(const std::string &path);
 // Looks at a file that is open already.
 QueueLook lookAtQueue(const OpenFile &file);
 
-// Whether /proc speaks of processes by the pids that this process knows them by. In a sandbox it may be that of another pid namespace
-// (pid_namespaces(7)), in which the same number is somebody else.
+// Whether /proc speaks of processes by the pids that this process knows them by. In a sandbox it may be that of
+// another pid namespace (pid_namespaces(7)), in which the same number is somebody else.
 bool procHasOwnPids();
 
 // How many tickets before the place are locked, -1 where that cannot be told.

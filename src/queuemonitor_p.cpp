@@ -21,18 +21,22 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
-// Looks at queues when something happens, on one thread for the whole process: inotify(7) allows a user 128 instances by default.
+// Looks at queues when something happens, on one thread for the whole process: inotify(7) allows a user 128 instances
+// by default.
 //
-// What happens. Kernel locks raise no event of their own, so participants announce what they do: who draws a ticket touches the file's time stamps
-// (IN_ATTRIB), and so does who leaves without closing; otherwise leaving, like the end of a process, closes it (IN_CLOSE). A file
-// that is removed or replaced loses a link (IN_ATTRIB); one that is moved says so. The file is kept open between looks: opening it for
-// each would be an event itself, and we would wake ourselves for ever.
+// What happens. Kernel locks raise no event of their own, so participants announce what they do: who draws a ticket
+// touches the file's time stamps (IN_ATTRIB), and so does who leaves without closing; otherwise leaving, like the end
+// of a process, closes it (IN_CLOSE). A file that is removed or replaced loses a link (IN_ATTRIB); one that is moved
+// says so. The file is kept open between looks: opening it for each would be an event itself, and we would wake
+// ourselves for ever.
 //
-// When to look. The event can come a moment before the lock: a peer opens and then locks, and the kernel tells of a close before it drops the locks. So look
-// at once, and again 5 and 25 ms after the last event; and at most every 5 ms, however fast the events come.
+// When to look. The event can come a moment before the lock: a peer opens and then locks, and the kernel tells of a
+// close before it drops the locks. So look at once, and again 5 and 25 ms after the last event; and at most every 5
+// ms, however fast the events come.
 //
-// Where. On the file; on its folder while there is none; on the nearest ancestor while there is no folder either; and for moves on all folders
-// above. Always first the watch, then the look, so nothing falls between. Where a watch is impossible or blind, look every two seconds.
+// Where. On the file; on its folder while there is none; on the nearest ancestor while there is no folder either; and
+// for moves on all folders above. Always first the watch, then the look, so nothing falls between. Where a watch is
+// impossible or blind, look every two seconds.
 
 namespace QtLockFile::Internal {
 

@@ -12,8 +12,9 @@ namespace QtLockFile::Internal {
 
 struct QueueSubscriber;
 
-// As long as it lives, looks at the queue of the path whenever something happens there, and tells of the first look and of each that differs
-// from the one before. The callback runs on a thread of the library, and never after the destructor.
+// As long as it lives, looks at the queue of the path whenever something happens there, and tells of the first look
+// and of each that differs from the one before. The callback runs on a thread of the library, and never after the
+// destructor.
 class QueueSubscription
 {
 public:

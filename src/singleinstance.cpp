@@ -22,16 +22,19 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-// A start asks for the lock without waiting. Who gets it is the primary. Who does not puts a message beside it (inbox_p.cpp), and waits for two things at
-// once: that the primary answers, and for the lock itself, in its queue, in case the primary ends. So there is no gap in which nobody
-// is the primary, and nobody has to guess whether it is alive. When the answer has come the queue is left. A lock that was granted when the
-// answer was there already is let go: the primary did what it was asked, and quit.
+// A start asks for the lock without waiting. Who gets it is the primary. Who does not puts a message beside it
+// (inbox_p.cpp), and waits for two things at once: that the primary answers, and for the lock itself, in its queue,
+// in case the primary ends. So there is no gap in which nobody is the primary, and nobody has to guess whether it is
+// alive. When the answer has come the queue is left. A lock that was granted when the answer was there already is let
+// go: the primary did what it was asked, and quit.
 //
-// One machine for both forms: handlers of the lock's signals and of the folder's changes. With an event loop a QSocketNotifier calls them. start() waits in
-// poll(2), and so works before there is a QCoreApplication: for the folder's changes, and for an eventfd that the lock's worker writes to.
+// One machine for both forms: handlers of the lock's signals and of the folder's changes. With an event loop a
+// QSocketNotifier calls them. start() waits in poll(2), and so works before there is a QCoreApplication: for the
+// folder's changes, and for an eventfd that the lock's worker writes to.
 //
-// The primary listens from the event loop on, and not before, so that being picked up means that the event loop runs. All messages that are there are
-// picked up at once, so that each sender learns in time, and each is emitted from an event of its own, so that a dialog in one slot does not hold up the next.
+// The primary listens from the event loop on, and not before, so that being picked up means that the event loop runs.
+// All messages that are there are picked up at once, so that each sender learns in time, and each is emitted from an
+// event of its own, so that a dialog in one slot does not hold up the next.
 
 namespace QtLockFile {
 

@@ -29,19 +29,23 @@ class SingleInstancePrivate;
     QObject::connect(&instance, &QtLockFile::SingleInstance::activated, &window, &MainWindow::openWhatWasAsked);
     \endcode
 
-    **What it guarantees.** A kernel lock decides who is the primary, and nothing else does: there is at most one, a crash needs no clean-up, and no
-    process id is guessed. What a second start sends is handled at most once, in the order in which it was sent, and the second start learns what became of it.
-    A primary that does not answer is neither believed nor killed.
+    **What it guarantees.** A kernel lock decides who is the primary, and nothing else does: there is at most one, a
+    crash needs no clean-up, and no process id is guessed. What a second start sends is handled at most once, in the
+    order in which it was sent, and the second start learns what became of it. A primary that does not answer is
+    neither believed nor killed.
 
-    **What it does not.** Another user's instance is another instance. It protects from other users, not from other programs of the same user. A primary that
-    crashes takes with it what it had already picked up: the senders learn it (Reply::Gone), and nothing that may have caused the crash is handed on to the next.
-    What nobody has picked up is handled by the next primary if its sender still waits, and is dropped otherwise.
+    **What it does not.** Another user's instance is another instance. It protects from other users, not from other
+    programs of the same user. A primary that crashes takes with it what it had already picked up: the senders learn
+    it (Reply::Gone), and nothing that may have caused the crash is handed on to the next. What nobody has picked up
+    is handled by the next primary if its sender still waits, and is dropped otherwise.
 
-    **Where.** A folder of the user's alone in $XDG_RUNTIME_DIR (XDG Base Directory Specification), else in /run/user/UID, else in /tmp/qtlockfile-UID; owner and mode are
-    checked. It holds the lock, mode 0600, and the messages. It stays when the application ends: removing it would race with the next start.
+    **Where.** A folder of the user's alone in $XDG_RUNTIME_DIR (XDG Base Directory Specification), else in
+    /run/user/UID, else in /tmp/qtlockfile-UID; owner and mode are checked. It holds the lock, mode 0600, and the
+    messages. It stays when the application ends: removing it would race with the next start.
 
-    **Threads.** An object is used from the thread that it lives in. start() works without a QCoreApplication and without an event loop, so that a second start can be
-    gone before it has made one; activated() needs the event loop. A child made by fork(2) is to leave the object alone.
+    **Threads.** An object is used from the thread that it lives in. start() works without a QCoreApplication and
+    without an event loop, so that a second start can be gone before it has made one; activated() needs the event
+    loop. A child made by fork(2) is to leave the object alone.
 */
 class QTLOCKFILE_EXPORT SingleInstance : public QObject
 {
@@ -85,7 +89,8 @@ public:
     explicit SingleInstance(const QString &id, QObject *parent = nullptr);
 
     /*!
-        Releases the lock, and emits nothing. Messages that nobody has picked up stay for the next primary. Waits as ~LockFile() does.
+        Releases the lock, and emits nothing. Messages that nobody has picked up stay for the next primary. Waits as
+        ~LockFile() does.
     */
     ~SingleInstance() override;
 
@@ -107,19 +112,27 @@ public:
     /*! Sets the time-out; it counts from the sending of the message. */
     void setTimeout(std::chrono::milliseconds timeout);
 
-    /*! Sets what a second start sends as its command line. Default: this process's own, exact to the byte (/proc/self/cmdline, proc(5)). */
+    /*!
+        Sets what a second start sends as its command line. Default: this process's own, exact to the byte
+        (/proc/self/cmdline, proc(5)).
+    */
     void setArguments(const QByteArrayList &arguments);
 
     /*! Selects the environment variables \a names to be sent. Default: none, but for the activation token. */
     void setEnvironment(const QByteArrayList &names);
 
-    /*! Sets what else a second start sends: at most MaximumPayload bytes. More is refused with a warning, and error() is InvalidState. */
+    /*!
+        Sets what else a second start sends: at most MaximumPayload bytes. More is refused with a warning, and error()
+        is InvalidState.
+    */
     void setPayload(const QByteArray &payload);
 
     /*!
-        Finds out the role and returns it. As primary at once. As secondary it sends the message and waits for the reply, at most timeout(): until it is final, or is
-        Answering when the time is over. Runs no event loop; the signals that are due are emitted from inside. Called again as secondary it tries again, and does not send anew
-        what is still on its way. Not allowed as primary or while a start or a take-over is under way: then nothing changes and error() is InvalidState.
+        Finds out the role and returns it. As primary at once. As secondary it sends the message and waits for the
+        reply, at most timeout(): until it is final, or is Answering when the time is over. Runs no event loop; the
+        signals that are due are emitted from inside. Called again as secondary it tries again, and does not send anew
+        what is still on its way. Not allowed as primary or while a start or a take-over is under way: then nothing
+        changes and error() is InvalidState.
     */
     Role start();
 
@@ -154,27 +167,33 @@ public:
     QString lockPath() const;
 
     /*!
-        As primary: starts \a program with \a arguments and hands the lock over to it, so that those who wait keep their places and nobody can come between. The
-        program has to start() a SingleInstance of the same id, scope and folder, before it starts other processes; it is primary when that returns.
-        Waits for that until \a deadline and tells whether it happened. If so, role() is Undecided, the messages that we have not handled are the successor's, and this process should quit.
-        If not, nothing has changed, error() says why, and a program that was started but did not answer has been ended. A \a program without a slash is looked for in $PATH.
+        As primary: starts \a program with \a arguments and hands the lock over to it, so that those who wait keep
+        their places and nobody can come between. The program has to start() a SingleInstance of the same id, scope
+        and folder, before it starts other processes; it is primary when that returns. Waits for that until \a
+        deadline and tells whether it happened. If so, role() is Undecided, the messages that we have not handled are
+        the successor's, and this process should quit. If not, nothing has changed, error() says why, and a program
+        that was started but did not answer has been ended. A \a program without a slash is looked for in $PATH.
     */
     [[nodiscard]] bool restart(const QString &program, const QStringList &arguments, QDeadlineTimer deadline = QDeadlineTimer(std::chrono::seconds(30)));
 
 public Q_SLOTS:
     /*!
-        As start(), but returns at once: decided() follows, then for a secondary replied(). Goes on until the reply is final: a
-        primary that was NotResponding may be Answering later.
+        As start(), but returns at once: decided() follows, then for a secondary replied(). Goes on until the reply is
+        final: a primary that was NotResponding may be Answering later.
     */
     void startAsync();
 
     /*!
-        Waits in the queue of the lock until we are the primary, and returns at once: exactly one of becamePrimary() and takeOverFailed() follows.
-        Our message is taken back, unless it has been picked up. Does nothing but warn, with error() InvalidState, as primary, before the first start and while another is under way.
+        Waits in the queue of the lock until we are the primary, and returns at once: exactly one of becamePrimary()
+        and takeOverFailed() follows. Our message is taken back, unless it has been picked up. Does nothing but warn,
+        with error() InvalidState, as primary, before the first start and while another is under way.
     */
     void takeOver();
 
-    /*! Ends the take-over: takeOverFailed() with Cancelled follows, even if the lock has been granted meanwhile. Does nothing if there is none. */
+    /*!
+        Ends the take-over: takeOverFailed() with Cancelled follows, even if the lock has been granted meanwhile. Does
+        nothing if there is none.
+    */
     void cancelTakeOver();
 
 Q_SIGNALS:
@@ -187,12 +206,16 @@ Q_SIGNALS:
     /*! reply() is now \a reply. Done, Gone, Refused and Failed are final; nothing follows them. */
     void replied(QtLockFile::SingleInstance::Reply reply, QPrivateSignal);
 
-    /*! The lock is ours: by a start, because the primary ended while we waited for its answer, by a take-over, or by inheritance. */
+    /*!
+        The lock is ours: by a start, because the primary ended while we waited for its answer, by a take-over, or by
+        inheritance.
+    */
     void becamePrimary(QPrivateSignal);
 
     /*!
-        As primary: a second start has asked for something. Comes from the event loop, once for each, in the order in which they were sent; also in
-        the event loop of a dialog that a slot is showing. The second start learns that it is done when the direct slots have returned.
+        As primary: a second start has asked for something. Comes from the event loop, once for each, in the order in
+        which they were sent; also in the event loop of a dialog that a slot is showing. The second start learns that
+        it is done when the direct slots have returned.
     */
     void activated(const QtLockFile::Activation &activation, QPrivateSignal);
 

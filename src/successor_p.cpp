@@ -17,16 +17,18 @@
 
 // How a lock is handed over to a program that the holder starts.
 //
-// The program inherits two descriptors, which an environment variable names: the lock's, and one end of a socket pair. Having found the lock to be what it
-// should be, it sends one byte. The holder closes its copy of the lock, and then the socket: that end is the confirmation, and the kernel
-// gives it as well when the holder crashes, so that at no moment both believe that the other has it. A holder that does not want to
-// wait any longer says so with a byte before it closes.
+// The program inherits two descriptors, which an environment variable names: the lock's, and one end of a socket
+// pair. Having found the lock to be what it should be, it sends one byte. The holder closes its copy of the lock, and
+// then the socket: that end is the confirmation, and the kernel gives it as well when the holder crashes, so that at
+// no moment both believe that the other has it. A holder that does not want to wait any longer says so with a byte
+// before it closes.
 //
-// posix_spawn(3) and not QProcess::startDetached(), which ignores the child modifier in Qt 6.4: descriptors lose their close-on-exec flag in the
-// child alone, so that nothing else that this process starts meanwhile inherits them (posix_spawn_file_actions_adddup2(3), onto
-// itself).
+// posix_spawn(3) and not QProcess::startDetached(), which ignores the child modifier in Qt 6.4: descriptors lose
+// their close-on-exec flag in the child alone, so that nothing else that this process starts meanwhile inherits them
+// (posix_spawn_file_actions_adddup2(3), onto itself).
 //
-// A program that does not answer is ended with SIGKILL. It is our own child, and as long as it lived it would keep the lock if we crashed.
+// A program that does not answer is ended with SIGKILL. It is our own child, and as long as it lived it would keep
+// the lock if we crashed.
 
 extern char **environ;
 

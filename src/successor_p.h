@@ -41,8 +41,8 @@ public:
     bool isOffered() const { return m_lock >= 0; }
     int lockDescriptor() const { return m_lock; }
 
-    // Once the lock has been found to be what it should be: says so, and waits until the former holder has let go. False if it has changed its mind.
-    // Either way the environment says nothing any more.
+    // Once the lock has been found to be what it should be: says so, and waits until the former holder has let go.
+    // False if it has changed its mind. Either way the environment says nothing any more.
     bool claim();
 
 private:

@@ -18,28 +18,33 @@
 //     2^61+1+k      name tag of ticket k: a POSIX lock, for which the kernel names the owner's pid
 //     2^62+t        clock: the holder has held since t milliseconds after the epoch
 //
-// Draw:  lock the gate; look whether the path still leads to this file; lock the ticket after the highest; unlock the gate.
-// Wait:  for a read lock on the ticket before ours, then for one on all before ours, since the one before may have died or given up
-//        while others before it still wait. Then look at the path again.
+// Draw:  lock the gate; look whether the path still leads to this file; lock the ticket after the highest; unlock
+//        the gate.
+// Wait:  for a read lock on the ticket before ours, then for one on all before ours, since the one before may have
+//        died or given up while others before it still wait. Then look at the path again.
 // Leave: unlock all in one call. Then, in the gate, remove the file if no ticket is locked.
 //
-// Why a plain lock on the whole file is not enough. One who releases and at once locks again overtakes those who wait, and where the file is
-// removed on release, each release sends all who wait to a new file, where they fight again: neither order nor service is guaranteed. With tickets,
-// whoever comes later locks a higher one, and the file goes away under nobody: a file is removed in the gate only, where no ticket can
-// be drawn, and only if none is locked.
+// Why a plain lock on the whole file is not enough. One who releases and at once locks again overtakes those who
+// wait, and where the file is removed on release, each release sends all who wait to a new file, where they fight
+// again: neither order nor service is guaranteed. With tickets, whoever comes later locks a higher one, and the file
+// goes away under nobody: a file is removed in the gate only, where no ticket can be drawn, and only if none is
+// locked.
 //
-// Why removal comes after the hand-over. A process stopped in the gate, or a stranger's lock on it, would otherwise hold up the next holder.
+// Why removal comes after the hand-over. A process stopped in the gate, or a stranger's lock on it, would otherwise
+// hold up the next holder.
 // Why the name tag goes before the ticket. The next to draw ticket 0 would meet the old tag and go nameless.
 // Why all is unlocked in one call. Between two calls others could see a queue that never was.
 //
-// Handing over to a program that the holder starts: the ticket belongs to the open file, and a descriptor that crosses exec(3) still leads to it.
-// So nothing is unlocked, those who wait keep their places, and nobody can come between. The heir believes nobody: the descriptor has to
-// lead to the file at the path, and the lock has to be its own. The kernel tells: others see the lowest ticket locked, and this descriptor
-// does not, since nobody's own locks are in his way. The name tag cannot be handed over. The heir takes its own after
-// the former holder has let go, and until then the lock is held namelessly.
+// Handing over to a program that the holder starts: the ticket belongs to the open file, and a descriptor that
+// crosses exec(3) still leads to it. So nothing is unlocked, those who wait keep their places, and nobody can come
+// between. The heir believes nobody: the descriptor has to lead to the file at the path, and the lock has to be its
+// own. The kernel tells: others see the lowest ticket locked, and this descriptor does not, since nobody's own locks
+// are in his way. The name tag cannot be handed over. The heir takes its own after the former holder has let go, and
+// until then the lock is held namelessly.
 //
-// Nobody but who wants to draw waits for the gate: attempts that do not wait and those who leave ask again for a bounded time, while nothing but the gate is in
-// the way. A peer that locks the whole file is excluded by the tickets, and excludes us by the gate.
+// Nobody but who wants to draw waits for the gate: attempts that do not wait and those who leave ask again for a
+// bounded time, while nothing but the gate is in the way. A peer that locks the whole file is excluded by the
+// tickets, and excludes us by the gate.
 
 namespace QtLockFile::Internal {
 
@@ -66,7 +71,8 @@ void pauseForGate()
     nanosleep(&pause, nullptr);
 }
 
-// The pid of the lock's holder as the locks of the file tell, 0 or less where they do not. `user` is any lock found among the tickets.
+// The pid of the lock's holder as the locks of the file tell, 0 or less where they do not. `user` is any lock found
+// among the tickets.
 pid_t holderOf(int descriptor, const FoundLock &user)
 {
     if (!user.found || user.pid > 0)
@@ -95,7 +101,8 @@ Outcome TicketLock::acquire(const LockOptions &options, const std::atomic<bool> 
             outcome = failed(Operation::Inspect, error);
             break;
         }
-        // An outsider removed the file. Those behind us find out only when we leave it: by then we have our place in the new queue.
+        // An outsider removed the file. Those behind us find out only when we leave it: by then we have our place in
+        // the new queue.
         OpenFile old = std::move(m_file);
         setTicket(-1);
         outcome = draw(options, ended);

@@ -59,12 +59,14 @@ public:
     // Never waits, but for a gate in passing: at most 20 ms.
     Outcome tryAcquire(const LockOptions &options);
 
-    // Hands over, then removes the file if that is wanted and nobody uses it. The lock is gone whatever the outcome. With nothing open it does nothing.
+    // Hands over, then removes the file if that is wanted and nobody uses it. The lock is gone whatever the outcome.
+    // With nothing open it does nothing.
     Outcome leave(bool remove);
 
     // Handing the lock over to a program that we start: see ticketlock_p.cpp.
 
-    // Makes the lock ours, still nameless, that is held on a descriptor which came through exec(3). Where it is not so, the descriptor is left alone.
+    // Makes the lock ours, still nameless, that is held on a descriptor which came through exec(3). Where it is not
+    // so, the descriptor is left alone.
     Outcome adopt(int descriptor);
 
     // Names this process as the holder, once the one who handed over has let go.
