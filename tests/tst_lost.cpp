@@ -62,6 +62,7 @@ private Q_SLOTS:
     void isNotToldWhenNothingHappened_data();
     void isNotToldWhenNothingHappened();
     void isToldOncePerHold();
+    void isToldOnceOfSeveralLooks();
     void isNotToldAgainToWhoConnectsLater();
     void isNotToldOfTheHoldBefore();
     void isToldToWhoConnectsAfterAcquiring_data();
@@ -215,6 +216,32 @@ void tst_Lost::isToldOncePerHold()
         lock.release();
         QVERIFY(lock.waitForReleased());
     }
+}
+
+// Each finds something else at the path, and all are due when the event loop runs again.
+void tst_Lost::isToldOnceOfSeveralLooks()
+{
+    const auto other = Other::onlooker();
+    QVERIFY(other->ask("watch", m_path, "queue"));
+    LockFile lock(m_path);
+    Losses losses(&lock);
+    QVERIFY(lock.tryAcquire());
+    QVERIFY(never([&] { return losses.count > 0; }));
+    const auto isSeen = [&](const QString &error) { // by the other, and so by us, whose event loop does not run meanwhile
+        while (other->hear("queue")) {
+            const QJsonObject queue = other->heardObject();
+            if (queue.value(u"error").toString() == error && !queue.value(u"held").toBool())
+                return true;
+        }
+        return false;
+    };
+    QVERIFY(QFile::remove(m_path));
+    QVERIFY(isSeen(QStringLiteral("None")));
+    QCOMPARE(::mkfifo(QFile::encodeName(m_path).constData(), 0666), 0);
+    QVERIFY(isSeen(QStringLiteral("NotALockFile")));
+    QVERIFY(QFile::remove(m_path));
+    QVERIFY(isSeen(QStringLiteral("None")));
+    QVERIFY(losses.comeTo(1));
 }
 
 void tst_Lost::isNotToldAgainToWhoConnectsLater()
