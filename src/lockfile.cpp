@@ -231,7 +231,7 @@ void LockFilePrivate::onLook(const QueueLook &look)
         setPosition(int(std::count_if(look.participants.begin(), look.participants.end(), [&](const QueueLook::Participant &one) {
             return one.ticket >= 0 && one.ticket < place.ticket;
         })));
-    } else if (state == State::Acquired && look.leadsElsewhere(place.file)) {
+    } else if (state == State::Acquired && !lossTold && look.leadsElsewhere(place.file)) {
         lossTold = true;
         watch.reset();
         Q_EMIT q->lost(LockFile::QPrivateSignal());
