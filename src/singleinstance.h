@@ -170,9 +170,10 @@ public:
         As primary: starts \a program with \a arguments and hands the lock over to it, so that those who wait keep
         their places and nobody can come between. The program has to start() a SingleInstance of the same id, scope
         and folder, before it starts other processes; it is primary when that returns. Waits for that until \a
-        deadline and tells whether it happened. If so, role() is Undecided, the messages that we have not handled are
-        the successor's, and this process should quit. If not, nothing has changed, error() says why, and a program
-        that was started but did not answer has been ended. A \a program without a slash is looked for in $PATH.
+        deadline, running no event loop, and tells whether it happened. If so, role() is Undecided, the messages that
+        we have not handled are the successor's, and this process should quit. If not, nothing has changed, error()
+        says why, and a program that was started but did not answer has been ended. A \a program without a slash is
+        looked for in $PATH. handedOver() or restartFailed() follows as after restartAsync().
     */
     [[nodiscard]] bool restart(const QString &program, const QStringList &arguments, QDeadlineTimer deadline = QDeadlineTimer(std::chrono::seconds(30)));
 
@@ -195,6 +196,14 @@ public Q_SLOTS:
         nothing if there is none.
     */
     void cancelTakeOver();
+
+    /*!
+        As restart(), but returns at once, so that a window stays alive meanwhile: exactly one of handedOver() and
+        restartFailed() follows, at the latest after 30 s. Until then we are the primary, and handle messages. Does
+        nothing but warn, with error() InvalidState, if we are not the primary or a restart is under way. Destroying
+        the object, or losing the lock, ends the program that was started.
+    */
+    void restartAsync(const QString &program, const QStringList &arguments);
 
 Q_SIGNALS:
     /*! The role that a start has led to. Follows each start once: after startAsync() has returned, or from inside start(). */
@@ -224,6 +233,12 @@ Q_SIGNALS:
 
     /*! The take-over ended without the lock, because of \a error. */
     void takeOverFailed(const QtLockFile::LockError &error, QPrivateSignal);
+
+    /*! The successor that restart() or restartAsync() has started is the primary now, and role() is Undecided: quit. */
+    void handedOver(QPrivateSignal);
+
+    /*! There is no successor, because of \a error, and we are the primary still. */
+    void restartFailed(const QtLockFile::LockError &error, QPrivateSignal);
 
     /*! We were the primary, and are not any more: our lock file was removed and another has the new one. role() is Secondary. */
     void lost(QPrivateSignal);
