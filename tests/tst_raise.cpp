@@ -58,33 +58,33 @@ void TestRaise::onX11()
     QFETCH(const bool, withToken);
     const XDisplay display;
     if (!display.isOk())
-        QSKIP(qPrintable(display.problem()));
+        SKIP(qPrintable(display.problem()));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
     QVERIFY(first.says("ready "));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kMust);
 
     Program bystander(QStringLiteral(BYSTANDER_PROGRAM));
     bystander.in(display.environment()).start();
     QVERIFY(bystander.says("ready "));
-    QTRY_VERIFY_WITH_TIMEOUT(display.isVisible(bystander.pid()), kLong);
+    QTRY_VERIFY_WITH_TIMEOUT(display.isVisible(bystander.pid()), kMust);
     if (before == "minimized") {
         QVERIFY(display.minimize(first.pid()));
     } else if (before != "behind") {
         first.tell(before);
     }
     if (before != "behind")
-        QTRY_VERIFY_WITH_TIMEOUT(!display.isVisible(first.pid()), kLong);
+        QTRY_VERIFY_WITH_TIMEOUT(!display.isVisible(first.pid()), kMust);
     // The user works with the other window, and so it is newer than anything that the first one saw.
     QVERIFY(display.click(bystander.pid()));
     const quint32 time = bystander.lineWith("clicked ").trimmed().toUInt();
     QVERIFY(time > 0);
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), bystander.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), bystander.pid(), kMust);
 
     QVERIFY(startsAgain(display.environment(), folder.path(), withToken ? "DESKTOP_STARTUP_ID" : nullptr, startupId(time + 1)));
     QVERIFY(first.says("activated "));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kMust);
     QVERIFY(display.isVisible(first.pid()));
 }
 
@@ -101,22 +101,22 @@ void TestRaise::onWayland()
     QFETCH(const QByteArray, before);
     const SwayDisplay display("focus_on_window_activation focus");
     if (!display.isOk())
-        QSKIP(qPrintable(display.problem()));
+        SKIP(qPrintable(display.problem()));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
     QVERIFY(first.says("ready "));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kMust);
     if (!before.isEmpty())
         first.tell(before);
     if (before == "hide")
-        QTRY_VERIFY_WITH_TIMEOUT(display.activePid() != first.pid(), kLong);
+        QTRY_VERIFY_WITH_TIMEOUT(display.activePid() != first.pid(), kMust);
     QVERIFY(display.command(QStringLiteral("workspace other")));
 
     Program bystander(QStringLiteral(BYSTANDER_PROGRAM));
     bystander.in(display.environment()).start();
     QVERIFY(bystander.says("ready "));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), bystander.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), bystander.pid(), kMust);
 
     Program launcher(QStringLiteral("python3"), {QStringLiteral(ACTIVATIONTOKEN_SCRIPT)});
     launcher.in(display.environment()).start();
@@ -124,7 +124,7 @@ void TestRaise::onWayland()
     QVERIFY(!token.isEmpty());
     QVERIFY(startsAgain(display.environment(), folder.path(), "XDG_ACTIVATION_TOKEN", token));
     QVERIFY(first.says("activated " + token));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kMust);
 }
 
 // That it is the token which does it.
@@ -132,20 +132,20 @@ void TestRaise::withoutTokenNothingIsStolenOnWayland()
 {
     const SwayDisplay display("focus_on_window_activation focus");
     if (!display.isOk())
-        QSKIP(qPrintable(display.problem()));
+        SKIP(qPrintable(display.problem()));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
     QVERIFY(first.says("ready "));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kMust);
     QVERIFY(display.command(QStringLiteral("workspace other")));
     Program bystander(QStringLiteral(BYSTANDER_PROGRAM));
     bystander.in(display.environment()).start();
     QVERIFY(bystander.says("ready "));
-    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), bystander.pid(), kLong);
+    QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), bystander.pid(), kMust);
     QVERIFY(startsAgain(display.environment(), folder.path(), "XDG_ACTIVATION_TOKEN", "made up"));
     QVERIFY(first.says("activated made up"));
-    QTest::qWait(kShort);
+    QTest::qWait(int(kShort.count()));
     QCOMPARE(display.activePid(), bystander.pid());
 }
 

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: 0BSD
+#include "instancetest.h"
+
+class TestSingleInstanceCrash : public InstanceTest
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void primaryThatEndsIsReplacedAtOnce_data();
+    void primaryThatEndsIsReplacedAtOnce();
+    void secondaryBecomesPrimaryWhenThePrimaryIsKilled_data();
+    void secondaryBecomesPrimaryWhenThePrimaryIsKilled();
+    void crashedOnMessageIsNotHandedOn();
+    void stoppedPrimaryIsNotResponding();
+    void messageOfKilledSecondaryIsHandledByTheSamePrimary();
+    void nextPrimaryGetsWhatSomebodyWaitsFor();
+};
+
+void TestSingleInstanceCrash::primaryThatEndsIsReplacedAtOnce_data()
+{
+    QTest::addColumn<QByteArray>("how");
+    QTest::newRow("quits") << QByteArray("quit");
+    QTest::newRow("killed while idle") << QByteArray("kill");
+    QTest::newRow("killed while stopped") << QByteArray("stop");
+    QTest::newRow("killed while busy") << QByteArray("block");
+}
+
+void TestSingleInstanceCrash::primaryThatEndsIsReplacedAtOnce()
+{
+    QFETCH(const QByteArray, how);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    if (how == "quit") {
+        first.tell("quit");
+        QVERIFY(first.ends());
+    } else {
+        if (how == "stop")
+            first.signal(SIGSTOP);
+        if (how == "block") {
+            first.tell("block");
+            QVERIFY(first.says("blocking"));
+        }
+        QVERIFY(first.kill());
+    }
+    Instance second(path());
+    second.start();
+    QVERIFY(second.says("role Primary"));
+}
+
+void TestSingleInstanceCrash::secondaryBecomesPrimaryWhenThePrimaryIsKilled_data()
+{
+    QTest::addColumn<QByteArray>("stage");
+    QTest::newRow("before its event loop picks the message up") << QByteArray("busy");
+    QTest::newRow("stopped before that") << QByteArray("stopped");
+    QTest::newRow("while the slot runs") << QByteArray("slot");
+    QTest::newRow("while the slot shows a dialog") << QByteArray("dialog");
+    QTest::newRow("by the slot") << QByteArray("crash");
+}
+
+void TestSingleInstanceCrash::secondaryBecomesPrimaryWhenThePrimaryIsKilled()
+{
+    QFETCH(const QByteArray, stage);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    if (stage == "busy") {
+        first.tell("block");
+        QVERIFY(first.says("blocking"));
+    } else if (stage == "stopped") {
+        first.signal(SIGSTOP);
+    }
+    Instance second(path());
+    second.with(payload(stage == "slot" ? "block" : stage == "dialog" ? "dialog" : stage == "crash" ? "crash" : "hello"));
+    second.with({QStringLiteral("--async")}).start();
+    QVERIFY(second.says("role Secondary"));
+    if (stage == "busy" || stage == "stopped")
+        QTRY_VERIFY_WITH_TIMEOUT(!messagesIn(messages()).isEmpty(), kMust);
+    else
+        QVERIFY(first.says("activated "));
+    if (stage != "crash")
+        QVERIFY(first.kill());
+    QVERIFY(second.says("reply Gone"));
+    QVERIFY(second.says("primary "));
+    QTRY_VERIFY_WITH_TIMEOUT(messagesIn(messages()).isEmpty(), kMust);
+    Instance third(path());
+    third.start();
+    QVERIFY(third.says("reply Done"));
+}
+
+void TestSingleInstanceCrash::crashedOnMessageIsNotHandedOn()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    Instance waiting(path());
+    waiting.with({QStringLiteral("--async")}).with(payload("block")).start();
+    QVERIFY(waiting.says("reply Answering"));
+    Instance other(path());
+    other.with({QStringLiteral("--async")}).with(payload("hello")).start();
+    QVERIFY(other.says("role Secondary"));
+    QTRY_COMPARE_WITH_TIMEOUT(messagesIn(messages()).size(), 2, kMust);
+    QVERIFY(first.kill());
+    // The first of them is the primary now, and nobody else has its message; the other's had not been picked up, and is handled.
+    QVERIFY(waiting.says("primary "));
+    QVERIFY(other.says("reply Done"));
+    QCOMPARE(waiting.activationPayload(), QByteArray("hello"));
+    QVERIFY(!waiting.says("activated ", kShort));
+}
+
+void TestSingleInstanceCrash::stoppedPrimaryIsNotResponding()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.signal(SIGSTOP);
+    Instance second(path());
+    second.with({QStringLiteral("--timeout"), QStringLiteral("200")}).with(payload("later")).start();
+    QVERIFY(second.says("reply NotResponding"));
+    QVERIFY(first.isRunning());
+    // Trying again does not send it twice.
+    second.tell("start");
+    QVERIFY(second.says("reply NotResponding"));
+    QCOMPARE(messagesIn(messages()).size(), 1);
+    first.signal(SIGCONT);
+    QCOMPARE(first.activationPayload(), QByteArray("later"));
+    second.tell("start");
+    QVERIFY(second.says("reply Done"));
+    QVERIFY(!first.says("activated ", kShort));
+}
+
+void TestSingleInstanceCrash::messageOfKilledSecondaryIsHandledByTheSamePrimary()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.tell("block");
+    QVERIFY(first.says("blocking"));
+    Instance second(path());
+    second.with(payload("last words")).start();
+    QTRY_COMPARE_WITH_TIMEOUT(QDir(messages()).entryList({QStringLiteral("*.message")}).size(), 1, kMust);
+    QVERIFY(second.kill());
+    first.tell("go on");
+    QCOMPARE(first.activationPayload(), QByteArray("last words"));
+    QTRY_VERIFY_WITH_TIMEOUT(messagesIn(messages()).isEmpty(), kMust);
+}
+
+void TestSingleInstanceCrash::nextPrimaryGetsWhatSomebodyWaitsFor()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.tell("block");
+    QVERIFY(first.says("blocking"));
+    Instance gone(path());
+    gone.with(payload("nobody waits")).start();
+    QTRY_COMPARE_WITH_TIMEOUT(QDir(messages()).entryList({QStringLiteral("*.message")}).size(), 1, kMust);
+    Instance waiting(path());
+    waiting.with({QStringLiteral("--async"), QStringLiteral("--timeout"), QStringLiteral("50")}).with(payload("somebody waits")).start();
+    QVERIFY(waiting.says("reply NotResponding"));
+    QVERIFY(gone.kill());
+    QVERIFY(first.kill());
+    Instance next(path());
+    next.start();
+    QVERIFY(next.says("role Primary"));
+    QCOMPARE(next.activationPayload(), QByteArray("somebody waits"));
+    QVERIFY(waiting.says("reply Done"));
+    QVERIFY(!next.says("activated ", kShort));
+}
+
+QTEST_GUILESS_MAIN(TestSingleInstanceCrash)
+#include "tst_singleinstancecrash.moc"
