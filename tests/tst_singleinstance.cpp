@@ -18,6 +18,7 @@ private Q_SLOTS:
     void refusalCarriesItsReason();
     void asynchronousFormTellsEachStep();
     void misuseChangesNothing();
+    void slotMayDeleteTheInstance_data();
     void slotMayDeleteTheInstance();
 };
 
@@ -271,19 +272,80 @@ void TestSingleInstance::misuseChangesNothing()
     first.cancelTakeOver();
 }
 
+void TestSingleInstance::slotMayDeleteTheInstance_data()
+{
+    QTest::addColumn<QByteArray>("signal");
+    for (const char *signal : {"decided", "decided, blocking", "roleChanged", "replied", "becamePrimary", "activated", "positionChanged", "takeOverFailed", "lost",
+                               "handedOver", "restartFailed"})
+        QTest::newRow(signal) << QByteArray(signal);
+}
+
 void TestSingleInstance::slotMayDeleteTheInstance()
 {
-    auto *const first = new OwnInstance(path());
-    QCOMPARE(first->start(), Role::Primary);
-    bool deleted = false;
-    connect(first, &SingleInstance::activated, this, [&] {
-        delete first;
-        deleted = true;
-    });
-    Instance second(path());
-    second.start();
-    QTRY_VERIFY_WITH_TIMEOUT(deleted, kMust);
-    QVERIFY(second.says("role ")); // Secondary and Done, or Primary if it saw the lock first
+    QFETCH(const QByteArray, signal);
+    auto *const instance = new OwnInstance(path());
+    bool isDeleted = false;
+    const auto destroy = [&] {
+        delete instance;
+        isDeleted = true;
+    };
+    Instance other(path());
+    const bool isSecond = signal == "replied" || signal == "positionChanged" || signal == "takeOverFailed";
+    if (isSecond) {
+        other.start();
+        QVERIFY(other.says("ready"));
+    }
+    if (signal == "decided") {
+        connect(instance, &SingleInstance::decided, this, destroy);
+        instance->startAsync();
+    } else if (signal == "decided, blocking") {
+        connect(instance, &SingleInstance::decided, this, destroy);
+        QCOMPARE(instance->start(), Role::Primary);
+        QVERIFY(isDeleted);
+    } else if (signal == "roleChanged") {
+        connect(instance, &SingleInstance::roleChanged, this, destroy);
+        QCOMPARE(instance->start(), Role::Primary);
+    } else if (signal == "replied") {
+        connect(instance, &SingleInstance::replied, this, destroy);
+        instance->startAsync();
+    } else if (signal == "becamePrimary") {
+        connect(instance, &SingleInstance::becamePrimary, this, destroy);
+        instance->startAsync();
+    } else if (isSecond) {
+        QCOMPARE(instance->start(), Role::Secondary);
+        connect(instance, &SingleInstance::positionChanged, this, [&] {
+            if (signal == "positionChanged")
+                destroy();
+            else
+                instance->cancelTakeOver();
+        });
+        if (signal == "takeOverFailed")
+            connect(instance, &SingleInstance::takeOverFailed, this, destroy);
+        instance->takeOver();
+    } else {
+        QCOMPARE(instance->start(), Role::Primary);
+        if (signal == "activated") {
+            connect(instance, &SingleInstance::activated, this, destroy);
+            other.start();
+        } else if (signal == "lost") {
+            connect(instance, &SingleInstance::lost, this, destroy);
+            LockFile thief(instance->lockPath() + QStringLiteral(".other"));
+            thief.setRemoveOnRelease(false);
+            QVERIFY(thief.tryAcquire());
+            QCOMPARE(::rename(QFile::encodeName(thief.path()).constData(), QFile::encodeName(instance->lockPath()).constData()), 0);
+            QTRY_VERIFY_WITH_TIMEOUT(isDeleted, kMust);
+        } else if (signal == "handedOver") {
+            connect(instance, &SingleInstance::handedOver, this, destroy);
+            instance->restartAsync(QStringLiteral("sh"), {QStringLiteral("-c"), QStringLiteral("exec \"$0\" --once --folder \"$1\" >/dev/null"),
+                                                          QStringLiteral(INSTANCE_PROGRAM), path()});
+        } else {
+            connect(instance, &SingleInstance::restartFailed, this, destroy);
+            instance->restartAsync(QStringLiteral("false"), {});
+        }
+    }
+    QTRY_VERIFY_WITH_TIMEOUT(isDeleted, kMust);
+    if (signal == "activated")
+        QVERIFY(other.says("role ")); // Secondary and Done, or Primary if it saw the lock first
 }
 
 QTEST_GUILESS_MAIN(TestSingleInstance)

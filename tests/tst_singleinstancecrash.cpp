@@ -12,7 +12,11 @@ private Q_SLOTS:
     void secondaryBecomesPrimaryWhenThePrimaryIsKilled();
     void crashedOnMessageIsNotHandedOn();
     void stoppedPrimaryIsNotResponding();
-    void messageOfKilledSecondaryIsHandledByTheSamePrimary();
+    void stoppedPrimaryGoesOnWhereItWas_data();
+    void stoppedPrimaryGoesOnWhereItWas();
+    void secondaryMayBeKilledAtAnyStage_data();
+    void secondaryMayBeKilledAtAnyStage();
+    void stoppedSecondaryHoldsNobodyUp();
     void nextPrimaryGetsWhatSomebodyWaitsFor();
 };
 
@@ -129,7 +133,98 @@ void TestSingleInstanceCrash::stoppedPrimaryIsNotResponding()
     QVERIFY(!first.says("activated ", kShort));
 }
 
-void TestSingleInstanceCrash::messageOfKilledSecondaryIsHandledByTheSamePrimary()
+void TestSingleInstanceCrash::stoppedPrimaryGoesOnWhereItWas_data()
+{
+    QTest::addColumn<QByteArray>("message");
+    QTest::addColumn<bool>("isPickedUp");
+    QTest::newRow("stopped before its event loop picks the message up") << QByteArray("hello") << false;
+    QTest::newRow("stopped while the slot runs") << QByteArray("block") << true;
+    QTest::newRow("stopped while the slot shows a dialog") << QByteArray("dialog") << true;
+}
+
+void TestSingleInstanceCrash::stoppedPrimaryGoesOnWhereItWas()
+{
+    QFETCH(const QByteArray, message);
+    QFETCH(const bool, isPickedUp);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    if (!isPickedUp)
+        first.signal(SIGSTOP);
+    OwnInstance second(path());
+    second.setPayload(message);
+    second.setTimeout(50ms);
+    QSignalSpy replied(&second, &SingleInstance::replied);
+    second.startAsync();
+    if (isPickedUp) {
+        QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Answering, kMust);
+        first.signal(SIGSTOP);
+    } else {
+        QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::NotResponding, kMust);
+    }
+    // Nobody takes its place, and another start is told the truth.
+    OwnInstance third(path());
+    third.setTimeout(50ms);
+    QCOMPARE(third.start(), Role::Secondary);
+    QCOMPARE(third.reply(), Reply::NotResponding);
+    QCOMPARE(third.primary().pid(), first.pid());
+    QVERIFY(first.isRunning());
+
+    first.signal(SIGCONT);
+    if (message == "block")
+        first.tell("go on");
+    QCOMPARE(first.activationPayload(), message);
+    if (message == "dialog") {
+        QTRY_COMPARE_WITH_TIMEOUT(third.start() == Role::Secondary ? third.reply() : Reply::None, Reply::Done, kMust);
+        QCOMPARE(second.reply(), Reply::Answering);
+    } else {
+        QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Done, kMust);
+    }
+    QCOMPARE(second.role(), Role::Secondary);
+    QCOMPARE(replied.size(), message == "dialog" ? 1 : isPickedUp ? 2 : replied.size());
+}
+
+void TestSingleInstanceCrash::secondaryMayBeKilledAtAnyStage_data()
+{
+    QTest::addColumn<QByteArray>("stage");
+    QTest::newRow("before it is picked up") << QByteArray("sent");
+    QTest::newRow("while the slot runs") << QByteArray("slot");
+    QTest::newRow("while the slot refuses") << QByteArray("refusal");
+}
+
+// Its message is handled once, and nothing of it is left.
+void TestSingleInstanceCrash::secondaryMayBeKilledAtAnyStage()
+{
+    QFETCH(const QByteArray, stage);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    const char *const message = stage == "sent" ? "hello" : stage == "slot" ? "block" : "refuse after";
+    if (stage == "sent") {
+        first.tell("block");
+        QVERIFY(first.says("blocking"));
+    }
+    Instance second(path());
+    second.with(payload(message)).start();
+    if (stage == "sent") {
+        QTRY_COMPARE_WITH_TIMEOUT(QDir(messages()).entryList({QStringLiteral("*.message")}).size(), 1, kMust);
+        QVERIFY(second.kill());
+        first.tell("go on");
+        QCOMPARE(first.activationPayload(), QByteArray(message));
+    } else {
+        QCOMPARE(first.activationPayload(), QByteArray(message));
+        QVERIFY(second.kill());
+        first.tell("go on");
+    }
+    QTRY_VERIFY_WITH_TIMEOUT(messagesIn(messages()).isEmpty(), kMust);
+    QVERIFY(!first.says("activated ", kShort));
+    OwnInstance third(path());
+    third.setTimeout(kLong);
+    QCOMPARE(third.start(), Role::Secondary);
+    QCOMPARE(third.reply(), Reply::Done);
+}
+
+void TestSingleInstanceCrash::stoppedSecondaryHoldsNobodyUp()
 {
     Instance first(path());
     first.start();
@@ -137,12 +232,18 @@ void TestSingleInstanceCrash::messageOfKilledSecondaryIsHandledByTheSamePrimary(
     first.tell("block");
     QVERIFY(first.says("blocking"));
     Instance second(path());
-    second.with(payload("last words")).start();
-    QTRY_COMPARE_WITH_TIMEOUT(QDir(messages()).entryList({QStringLiteral("*.message")}).size(), 1, kMust);
-    QVERIFY(second.kill());
+    second.start();
+    QTRY_COMPARE_WITH_TIMEOUT(messagesIn(messages()).size(), 1, kMust);
+    second.signal(SIGSTOP);
     first.tell("go on");
-    QCOMPARE(first.activationPayload(), QByteArray("last words"));
-    QTRY_VERIFY_WITH_TIMEOUT(messagesIn(messages()).isEmpty(), kMust);
+    QVERIFY(first.says("activated "));
+    OwnInstance third(path());
+    third.setTimeout(kLong);
+    QCOMPARE(third.start(), Role::Secondary);
+    QCOMPARE(third.reply(), Reply::Done);
+    QVERIFY(first.says("activated "));
+    second.signal(SIGCONT);
+    QVERIFY(second.says("reply Done"));
 }
 
 void TestSingleInstanceCrash::nextPrimaryGetsWhatSomebodyWaitsFor()

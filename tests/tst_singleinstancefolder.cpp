@@ -19,6 +19,10 @@ private Q_SLOTS:
     void badMessageIsNotActedOn();
     void openFolderIsNotReadFrom();
     void leftoversAreCleanedUp();
+    void fullDiskIsToldAndLeavesNothing();
+    void limitedFileSizeIsToldAndLeavesNothing();
+    void usersAreApart();
+    void anotherUserCannotReachThePrimary();
 };
 
 void TestSingleInstanceFolder::lockIsPrivateAndSticky()
@@ -112,9 +116,8 @@ void TestSingleInstanceFolder::missingRuntimeFolderIsReplaced()
 {
     QFETCH(const QString, runtime);
     QFETCH(const bool, isUsed);
-    if (::geteuid() != 0)
-        SKIP("Needs root, to be another user.");
-    constexpr uid_t kUser = 65534;
+    NEEDS_ROOT("to be another user");
+    constexpr uid_t kUser = kNobody;
     QVERIFY(::chmod(QFile::encodeName(path()).constData(), 0755) == 0);
     const QString folder = filePath(QStringLiteral("runtime"));
     const QByteArray native = QFile::encodeName(folder);
@@ -168,9 +171,8 @@ void TestSingleInstanceFolder::foreignFolderIsNeverUsed()
     QFETCH(const LockError::Code, code);
     const QByteArray native = QFile::encodeName(messages());
     if (what == u"foreign") {
-        if (::geteuid() != 0)
-            SKIP("Needs root, to make somebody else's folder.");
-        QVERIFY(::mkdir(native.constData(), 0700) == 0 && ::chown(native.constData(), 65534, 65534) == 0);
+        NEEDS_ROOT("to make somebody else's folder");
+        QVERIFY(::mkdir(native.constData(), 0700) == 0 && ::chown(native.constData(), kNobody, kNobody) == 0);
     } else if (what == u"open") {
         QVERIFY(::mkdir(native.constData(), 0700) == 0 && ::chmod(native.constData(), 0770) == 0);
     } else if (what == u"link") {
@@ -215,9 +217,8 @@ void TestSingleInstanceFolder::badMessageIsNotActedOn()
     const QByteArray native = QFile::encodeName(inside);
     // Made outside and renamed in, so that the primary sees it whole.
     if (what == u"foreign") {
-        if (::geteuid() != 0)
-            SKIP("Needs root, to make somebody else's file.");
-        QVERIFY(writeFile(outside, good) && ::chown(QFile::encodeName(outside).constData(), 65534, 65534) == 0);
+        NEEDS_ROOT("to make somebody else's file");
+        QVERIFY(writeFile(outside, good) && ::chown(QFile::encodeName(outside).constData(), kNobody, kNobody) == 0);
     } else if (what == u"open") {
         QVERIFY(writeFile(outside, good, 0622));
     } else if (what == u"large") {
@@ -274,6 +275,100 @@ void TestSingleInstanceFolder::leftoversAreCleanedUp()
     for (const char *suffix : {".new", ".taken", ".done", ".refused", ".gone"})
         QVERIFY(writeFile(messages() + QStringLiteral("/1-1-1") + QLatin1String(suffix), messageWith("left")));
     QTRY_VERIFY_WITH_TIMEOUT(messagesIn(messages()).isEmpty(), kMust);
+    QVERIFY(!first.says("activated ", kShort));
+}
+
+void TestSingleInstanceFolder::fullDiskIsToldAndLeavesNothing()
+{
+    NEEDS_ROOT("to mount a small disk");
+    const MemoryDisk disk(path(), "size=512k,mode=0700");
+    QVERIFY(disk.isOk());
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    OwnInstance second(path());
+    second.setTimeout(kLong);
+    second.setPayload(QByteArray(SingleInstance::MaximumPayload, 'x'));
+    QCOMPARE(second.start(), Role::Secondary); // not the same as failing to tell
+    QCOMPARE(second.reply(), Reply::Failed);
+    QCOMPARE(second.error().code(), LockError::Code::NoSpace);
+    QCOMPARE(second.error().systemError(), ENOSPC);
+    QCOMPARE(second.message(), second.error().message());
+    QVERIFY(!second.isAnswered());
+    QVERIFY(messagesIn(messages()).isEmpty());
+    QVERIFY(!first.says("activated ", kShort));
+    second.setPayload("small");
+    QCOMPARE(second.start(), Role::Secondary);
+    QCOMPARE(second.reply(), Reply::Done);
+    QVERIFY(!second.error());
+    QCOMPARE(first.activationPayload(), QByteArray("small"));
+}
+
+void TestSingleInstanceFolder::limitedFileSizeIsToldAndLeavesNothing()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    rlimit before;
+    QCOMPARE(::getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto restore = qScopeGuard([&, handler = std::signal(SIGXFSZ, SIG_IGN)] {
+        ::setrlimit(RLIMIT_FSIZE, &before);
+        std::signal(SIGXFSZ, handler);
+    });
+    rlimit small = before;
+    small.rlim_cur = 4096;
+    QCOMPARE(::setrlimit(RLIMIT_FSIZE, &small), 0);
+    OwnInstance second(path());
+    second.setTimeout(kLong);
+    second.setPayload(QByteArray(100'000, 'x'));
+    QCOMPARE(second.start(), Role::Secondary);
+    QCOMPARE(second.reply(), Reply::Failed);
+    QCOMPARE(second.error().systemError(), EFBIG);
+    QVERIFY(messagesIn(messages()).isEmpty());
+    QVERIFY(!first.says("activated ", kShort));
+}
+
+void TestSingleInstanceFolder::usersAreApart()
+{
+    NEEDS_ROOT("to be two users");
+    const QString id = QStringLiteral("tst-") + QFileInfo(path()).fileName();
+    const auto cleanUp = qScopeGuard([&] {
+        for (const QString &folder : {QStringLiteral("/tmp/qtlockfile-0/"), QStringLiteral("/run/user/0/"), QStringLiteral("/tmp/qtlockfile-%1/").arg(kNobody)})
+            QDir(folder + id).removeRecursively();
+    });
+    Instance first;
+    first.with({QStringLiteral("--id"), id}).withoutVariable(QStringLiteral("XDG_RUNTIME_DIR")).start();
+    QVERIFY(first.says("role Primary"));
+    Instance other;
+    other.with({QStringLiteral("--uid"), QString::number(kNobody), QStringLiteral("--id"), id}).withoutVariable(QStringLiteral("XDG_RUNTIME_DIR")).start();
+    QVERIFY(other.says("role Primary"));
+    Instance second;
+    second.with({QStringLiteral("--id"), id}).withoutVariable(QStringLiteral("XDG_RUNTIME_DIR")).start();
+    QVERIFY(second.says("reply Done"));
+    QVERIFY(first.says("activated "));
+    QVERIFY(!other.says("activated ", kShort));
+}
+
+// Not even where the folder above is open to all, and whatever file of its own it would like to put there.
+void TestSingleInstanceFolder::anotherUserCannotReachThePrimary()
+{
+    NEEDS_ROOT("to be another user");
+    QVERIFY(::chmod(QFile::encodeName(path()).constData(), 0777) == 0);
+    Instance first(path());
+    first.with({QStringLiteral("--umask"), QStringLiteral("0")}).start();
+    QVERIFY(first.says("ready"));
+    Instance other(path());
+    other.with({QStringLiteral("--uid"), QString::number(kNobody)}).start();
+    QVERIFY(other.says("role Failed"));
+    QVERIFY(other.says("error AccessDenied"));
+    QVERIFY(writeFile(filePath(QStringLiteral("outside")), messageWith("bad"), 0666));
+    {
+        const AsNobody nobody;
+        QVERIFY(nobody.isOk());
+        QVERIFY(!writeFile(messages() + QStringLiteral("/1.message"), messageWith("bad")));
+        QVERIFY(::rename(QFile::encodeName(filePath(QStringLiteral("outside"))).constData(), QFile::encodeName(messages() + QStringLiteral("/1.message")).constData()) != 0);
+        QVERIFY(::open(QFile::encodeName(messages() + QStringLiteral("/lock")).constData(), O_RDWR | O_CLOEXEC) < 0);
+    }
     QVERIFY(!first.says("activated ", kShort));
 }
 

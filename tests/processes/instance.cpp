@@ -107,6 +107,10 @@ public:
             activation.refuse(QStringLiteral("not \u00e0 la carte"));
         else if (activation.payload() == "block")
             readCommand(); // as busy as can be, and until the test says so
+        else if (activation.payload() == "refuse after") {
+            readCommand();
+            activation.refuse(QStringLiteral("after all"));
+        }
         else if (activation.payload() == "dialog")
             QEventLoop().exec(); // what a modal dialog does
         else if (activation.payload() == "quit")
