@@ -43,7 +43,8 @@ class SingleInstancePrivate;
     /run/user/UID, else in /tmp/qtlockfile-UID; owner and mode are checked. It holds the lock, mode 0600, and the
     messages. It stays when the application ends: removing it would race with the next start.
 
-    **Threads.** An object is used from the thread that it lives in. start() works without a QCoreApplication and
+    **Threads.** An object is used from the thread that it lives in, and stays there once it has been started, since
+    its lock does. Nothing but start() and restart() waits. start() works without a QCoreApplication and
     without an event loop, so that a second start can be gone before it has made one; activated() needs the event
     loop. A child made by fork(2) is to leave the object alone.
 */
@@ -106,7 +107,7 @@ public:
     /*! Uses a folder of the caller's choice instead: within \a folder, which has to exist, one for the id is made. */
     void setFolder(const QString &folder);
 
-    /*! How long a second start waits for the primary to answer. Default: 2 s. */
+    /*! How long a second start waits for the primary to answer; negative: for ever. Default: 2 s. */
     std::chrono::milliseconds timeout() const;
 
     /*! Sets the time-out; it counts from the sending of the message. */

@@ -256,7 +256,7 @@ void SingleInstancePrivate::listen()
         alarm->setSingleShot(true);
         alarm->setTimerType(Qt::PreciseTimer);
         QObject::connect(alarm.get(), &QTimer::timeout, q, [this] { checkDeadline(); });
-        alarm->start(std::chrono::ceil<std::chrono::milliseconds>(deadline.remainingTimeAsDuration()));
+        alarm->start(remainingTime());
     }
     changed();
 }

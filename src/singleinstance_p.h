@@ -82,6 +82,7 @@ public:
     void ask();
     void look();
     void checkDeadline();
+    std::chrono::milliseconds remainingTime() const;
     void endAsking();
     bool isSettled() const;
     void waitForSomething();

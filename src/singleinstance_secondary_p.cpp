@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <system_error>
 
 #include <poll.h>
@@ -40,7 +39,7 @@ void SingleInstancePrivate::ask()
             return endAsking();
         }
     }
-    deadline = QDeadlineTimer(timeout, Qt::PreciseTimer);
+    deadline = timeout < 0ms ? QDeadlineTimer(QDeadlineTimer::Forever) : QDeadlineTimer(timeout, Qt::PreciseTimer);
     attempt(-1ms);
     listenLater();
     look();
@@ -56,7 +55,12 @@ void SingleInstancePrivate::look()
     case SentMessage::State::Waiting:
         return;
     case SentMessage::State::Taken:
-        return setReply(Reply::Answering);
+        setReply(Reply::Answering);
+        if (phase == Phase::Watching) { // it is alive after all, and may end as any other
+            phase = Phase::Asking;
+            attempt(-1ms);
+        }
+        return;
     case SentMessage::State::Done:
         setReply(Reply::Done);
         break;
@@ -77,14 +81,25 @@ void SingleInstancePrivate::look()
 
 void SingleInstancePrivate::checkDeadline()
 {
-    if (phase != Phase::Asking || !deadline.hasExpired())
+    if (phase != Phase::Asking)
         return;
+    if (!deadline.hasExpired()) { // a timer counts to 24 days
+        if (alarm)
+            alarm->start(remainingTime());
+        return;
+    }
     look();
     if (phase != Phase::Asking || reply != Reply::None)
         return;
     setReply(Reply::NotResponding);
     phase = Phase::Watching; // from now on the user decides who is to be the primary
     lock->cancel();
+}
+
+std::chrono::milliseconds SingleInstancePrivate::remainingTime() const
+{
+    constexpr std::chrono::milliseconds kLongest = 24h;
+    return deadline.isForever() ? kLongest : std::min(std::chrono::ceil<std::chrono::milliseconds>(deadline.remainingTimeAsDuration()), kLongest);
 }
 
 void SingleInstancePrivate::endAsking()
@@ -102,17 +117,15 @@ bool SingleInstancePrivate::isSettled() const
 // Until the lock or the folder has news, or the time is over.
 void SingleInstancePrivate::waitForSomething()
 {
-    int patience = wakeUp->isOpen() ? -1 : int(FolderWatch::kFallback.count()); // without a descriptor it is looked again and again
-    if (phase == Phase::Asking) {
-        const qint64 remaining = std::min<qint64>(deadline.remainingTime(), INT_MAX - 1);
-        const qint64 nextLook = watch.descriptor() < 0 ? FolderWatch::kFallback.count() : INT_MAX;
-        patience = int(std::min({remaining + 1, nextLook, qint64(patience < 0 ? INT_MAX : patience)}));
-    }
-    pollfd descriptors[] = {{wakeUp->get(), POLLIN, 0}, {phase == Phase::Asking ? watch.descriptor() : -1, POLLIN, 0}};
-    ::poll(descriptors, 2, patience);
+    const bool isAsking = phase == Phase::Asking;
+    std::chrono::milliseconds patience = isAsking ? remainingTime() : -1ms;
+    if (!wakeUp->isOpen() || (isAsking && watch.descriptor() < 0)) // then it is looked again and again
+        patience = isAsking ? std::min(patience, FolderWatch::kFallback) : FolderWatch::kFallback;
+    pollfd descriptors[] = {{wakeUp->get(), POLLIN, 0}, {isAsking ? watch.descriptor() : -1, POLLIN, 0}};
+    ::poll(descriptors, 2, int(patience.count()));
     eventfd_t ignored;
     ::eventfd_read(wakeUp->get(), &ignored);
-    if (phase == Phase::Asking)
+    if (isAsking)
         watch.drain();
 }
 

@@ -185,12 +185,16 @@ public:
     explicit OwnInstance(const QString &folder) : SingleInstance(QStringLiteral("test")) { setFolder(folder); }
 };
 
-// Each test has a folder of its own.
+// Each test has a folder of its own: init() is to call this one's.
 class InstanceTest : public QObject
 {
-    Q_OBJECT
-
 protected:
+    void init()
+    {
+        m_folder = std::make_unique<QTemporaryDir>();
+        QVERIFY(m_folder->isValid());
+    }
+
     QString path() const { return m_folder->path(); }
     QString filePath(const QString &name) const { return m_folder->filePath(name); }
 
@@ -201,13 +205,6 @@ protected:
         QStringList names = QDir(folder).entryList(QDir::AllEntries | QDir::System | QDir::Hidden | QDir::NoDotAndDotDot);
         names.removeAll(QStringLiteral("lock"));
         return names;
-    }
-
-private Q_SLOTS:
-    void init()
-    {
-        m_folder = std::make_unique<QTemporaryDir>();
-        QVERIFY(m_folder->isValid());
     }
 
 private:

@@ -6,6 +6,7 @@ class TestSingleInstance : public InstanceTest
     Q_OBJECT
 
 private Q_SLOTS:
+    void init() { InstanceTest::init(); }
     void firstIsPrimaryAndSecondIsDone();
     void everythingArrivesByteForByte_data();
     void everythingArrivesByteForByte();
@@ -17,6 +18,8 @@ private Q_SLOTS:
     void dialogIsAnswering();
     void refusalCarriesItsReason();
     void asynchronousFormTellsEachStep();
+    void timeOutMayBeForEver_data();
+    void timeOutMayBeForEver();
     void misuseChangesNothing();
     void slotMayDeleteTheInstance_data();
     void slotMayDeleteTheInstance();
@@ -248,6 +251,34 @@ void TestSingleInstance::asynchronousFormTellsEachStep()
     first.signal(SIGCONT);
     QTRY_COMPARE_WITH_TIMEOUT(third.reply(), Reply::Done, kMust);
     QCOMPARE(third.role(), Role::Secondary);
+}
+
+void TestSingleInstance::timeOutMayBeForEver_data()
+{
+    QTest::addColumn<std::chrono::milliseconds>("timeout");
+    QTest::newRow("negative") << std::chrono::milliseconds(-1);
+    QTest::newRow("a year") << std::chrono::milliseconds(24h * 365);
+    QTest::newRow("the largest") << std::chrono::milliseconds::max();
+}
+
+void TestSingleInstance::timeOutMayBeForEver()
+{
+    QFETCH(const std::chrono::milliseconds, timeout);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.tell("block");
+    QVERIFY(first.says("blocking"));
+    OwnInstance second(path());
+    second.setTimeout(timeout);
+    second.startAsync();
+    QTest::qWait(int(kShort.count()));
+    QCOMPARE(second.role(), Role::Secondary);
+    QCOMPARE(second.reply(), Reply::None);
+    first.tell("go on");
+    QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Done, kMust);
+    QCOMPARE(second.start(), Role::Secondary);
+    QCOMPARE(second.reply(), Reply::Done);
 }
 
 void TestSingleInstance::misuseChangesNothing()

@@ -6,6 +6,7 @@ class TestSingleInstanceCrash : public InstanceTest
     Q_OBJECT
 
 private Q_SLOTS:
+    void init() { InstanceTest::init(); }
     void primaryThatEndsIsReplacedAtOnce_data();
     void primaryThatEndsIsReplacedAtOnce();
     void secondaryBecomesPrimaryWhenThePrimaryIsKilled_data();
@@ -14,6 +15,7 @@ private Q_SLOTS:
     void stoppedPrimaryIsNotResponding();
     void stoppedPrimaryGoesOnWhereItWas_data();
     void stoppedPrimaryGoesOnWhereItWas();
+    void primaryThatAnsweredLateMayStillBeKilled();
     void secondaryMayBeKilledAtAnyStage_data();
     void secondaryMayBeKilledAtAnyStage();
     void stoppedSecondaryHoldsNobodyUp();
@@ -182,6 +184,24 @@ void TestSingleInstanceCrash::stoppedPrimaryGoesOnWhereItWas()
     }
     QCOMPARE(second.role(), Role::Secondary);
     QCOMPARE(replied.size(), message == "dialog" ? 1 : isPickedUp ? 2 : replied.size());
+}
+
+void TestSingleInstanceCrash::primaryThatAnsweredLateMayStillBeKilled()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.signal(SIGSTOP);
+    OwnInstance second(path());
+    second.setPayload("block");
+    second.setTimeout(50ms);
+    second.startAsync();
+    QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::NotResponding, kMust);
+    first.signal(SIGCONT);
+    QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Answering, kMust);
+    QVERIFY(first.kill());
+    QTRY_COMPARE_WITH_TIMEOUT(second.role(), Role::Primary, kMust);
+    QCOMPARE(second.reply(), Reply::Gone);
 }
 
 void TestSingleInstanceCrash::secondaryMayBeKilledAtAnyStage_data()

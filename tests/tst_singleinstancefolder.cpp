@@ -6,6 +6,7 @@ class TestSingleInstanceFolder : public InstanceTest
     Q_OBJECT
 
 private Q_SLOTS:
+    void init() { InstanceTest::init(); }
     void lockIsPrivateAndSticky();
     void idsNeverMeet();
     void everyIdWorks_data();

@@ -8,6 +8,7 @@ class TestSingleInstanceSuccession : public InstanceTest
     Q_OBJECT
 
 private Q_SLOTS:
+    void init() { InstanceTest::init(); }
     void takeOverWaitsInTheQueue();
     void takeOverCanBeCancelled();
     void takeOverFollowsAnAnswerAtOnce();
