@@ -24,8 +24,10 @@ class SingleInstancePrivate;
 
     \code
     QtLockFile::SingleInstance instance(QStringLiteral("org.example.editor"));
-    if (instance.start() != QtLockFile::SingleInstance::Role::Primary)
-        return qInfo("%s", qUtf8Printable(instance.message())), instance.isAnswered() ? 0 : 1;
+    if (instance.start() != QtLockFile::SingleInstance::Role::Primary) {
+        qInfo("%s", qUtf8Printable(instance.message()));
+        return instance.isAnswered() ? 0 : 1;
+    }
     QObject::connect(&instance, &QtLockFile::SingleInstance::activated, &window, &MainWindow::openWhatWasAsked);
     \endcode
 
@@ -44,9 +46,10 @@ class SingleInstancePrivate;
     messages. It stays when the application ends: removing it would race with the next start.
 
     **Threads.** An object is used from the thread that it lives in, and stays there once it has been started, since
-    its lock does. Nothing but start() and restart() waits. start() works without a QCoreApplication and
-    without an event loop, so that a second start can be gone before it has made one; activated() needs the event
-    loop. A child made by fork(2) is to leave the object alone.
+    its lock does. Nothing waits but start() and restart(), and the first start of a successor until the former
+    primary has let go. start() works without a QCoreApplication and without an event loop, so that a second start can
+    be gone before it has made one; activated() needs the event loop. A child made by fork(2) is to leave the object
+    alone.
 */
 class QTLOCKFILE_EXPORT SingleInstance : public QObject
 {

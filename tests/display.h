@@ -25,8 +25,9 @@
 // object, and with the test however that ends. Debian packages: xvfb openbox xdotool, and sway qt6-wayland wtype.
 //
 //     XDisplay display;
-//     if (!display.isOk())
-//         QSKIP(...display.problem());
+//     if (display.isMissing())
+//         SKIP(qPrintable(display.problem()));
+//     QVERIFY2(display.isOk(), qPrintable(display.problem()));
 //     process.setProcessEnvironment(display.environment());
 
 constexpr std::chrono::milliseconds kDisplayWait{60'000}; // until a display is there; ends as soon as it is
@@ -75,16 +76,6 @@ public:
         return process.readAllStandardOutput();
     }
 
-    // The first of these programs that is not installed; empty if all are.
-    static QString missing(const QStringList &programs)
-    {
-        for (const QString &program : programs) {
-            if (QStandardPaths::findExecutable(program).isEmpty())
-                return program;
-        }
-        return QString();
-    }
-
 private:
     QProcess m_process;
 };
@@ -94,6 +85,7 @@ class Display
 {
 public:
     bool isOk() const { return m_problem.isEmpty(); }
+    bool isMissing() const { return m_isMissing; } // not installed, other than not working
     QString problem() const { return m_problem; }
 
     // For the programs that are to be seen there.
@@ -112,11 +104,21 @@ protected:
         m_problem = problem;
         return false;
     }
+    bool areInstalled(const QStringList &programs)
+    {
+        for (const QString &program : programs) {
+            m_isMissing = QStandardPaths::findExecutable(program).isEmpty();
+            if (m_isMissing)
+                return fail(QStringLiteral("%1 is not installed").arg(program));
+        }
+        return true;
+    }
 
     QProcessEnvironment m_environment;
 
 private:
     QString m_problem;
+    bool m_isMissing = false;
 };
 
 // Xvfb with openbox, whose focus stealing prevention is that of a desktop. Windows are named by the pid of their program.
@@ -154,9 +156,8 @@ public:
 private:
     bool start()
     {
-        const QString missing = DisplayProgram::missing({QStringLiteral("Xvfb"), QStringLiteral("openbox"), QStringLiteral("xdotool")});
-        if (!missing.isEmpty())
-            return fail(QStringLiteral("%1 is not installed").arg(missing));
+        if (!areInstalled({QStringLiteral("Xvfb"), QStringLiteral("openbox"), QStringLiteral("xdotool")}))
+            return false;
         // It chooses a display that is free, and says so when it can be used.
         if (!m_server.start(QStringLiteral("Xvfb"), {QStringLiteral("-displayfd"), QStringLiteral("1"), QStringLiteral("-nolisten"), QStringLiteral("tcp"),
                                                      QStringLiteral("-noreset"), QStringLiteral("-screen"), QStringLiteral("0"), QStringLiteral("1600x1000x24")},
@@ -225,11 +226,10 @@ public:
 private:
     bool start(const QByteArray &configuration)
     {
-        const QString missing = DisplayProgram::missing({QStringLiteral("sway"), QStringLiteral("swaymsg"), QStringLiteral("wtype")});
-        if (!missing.isEmpty())
-            return fail(QStringLiteral("%1 is not installed").arg(missing));
-        constexpr uid_t kNobody = 65534;
-        const uid_t user = ::geteuid() == 0 ? kNobody : ::geteuid();
+        if (!areInstalled({QStringLiteral("sway"), QStringLiteral("swaymsg"), QStringLiteral("wtype")}))
+            return false;
+        constexpr uid_t kUnprivileged = 65534;
+        const uid_t user = ::geteuid() == 0 ? kUnprivileged : ::geteuid();
         QFile file(m_folder.filePath(QStringLiteral("config")));
         if (!file.open(QIODevice::WriteOnly) || file.write("xwayland disable\n" + configuration + '\n') < 0
             || !file.setPermissions(QFile::ReadOwner | QFile::ReadGroup | QFile::ReadOther))

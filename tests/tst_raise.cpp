@@ -57,8 +57,9 @@ void TestRaise::onX11()
     QFETCH(const QByteArray, before);
     QFETCH(const bool, withToken);
     const XDisplay display;
-    if (!display.isOk())
+    if (display.isMissing())
         SKIP(qPrintable(display.problem()));
+    QVERIFY2(display.isOk(), qPrintable(display.problem()));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
@@ -100,8 +101,9 @@ void TestRaise::onWayland()
 {
     QFETCH(const QByteArray, before);
     const SwayDisplay display("focus_on_window_activation focus");
-    if (!display.isOk())
+    if (display.isMissing())
         SKIP(qPrintable(display.problem()));
+    QVERIFY2(display.isOk(), qPrintable(display.problem()));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
@@ -131,8 +133,9 @@ void TestRaise::onWayland()
 void TestRaise::withoutTokenNothingIsStolenOnWayland()
 {
     const SwayDisplay display("focus_on_window_activation focus");
-    if (!display.isOk())
+    if (display.isMissing())
         SKIP(qPrintable(display.problem()));
+    QVERIFY2(display.isOk(), qPrintable(display.problem()));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
