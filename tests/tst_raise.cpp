@@ -15,6 +15,10 @@ private Q_SLOTS:
     void onWayland_data();
     void onWayland();
     void withoutTokenNothingIsStolenOnWayland();
+
+private:
+    std::unique_ptr<XDisplay> m_x11; // from the first test on that needs it
+    std::unique_ptr<SwayDisplay> m_sway;
 };
 
 namespace {
@@ -56,7 +60,9 @@ void TestRaise::onX11()
 {
     QFETCH(const QByteArray, before);
     QFETCH(const bool, withToken);
-    const XDisplay display;
+    if (!m_x11)
+        m_x11 = std::make_unique<XDisplay>();
+    const XDisplay &display = *m_x11;
     if (display.isMissing())
         SKIP(qPrintable(display.problem()));
     QVERIFY2(display.isOk(), qPrintable(display.problem()));
@@ -100,10 +106,13 @@ void TestRaise::onWayland_data()
 void TestRaise::onWayland()
 {
     QFETCH(const QByteArray, before);
-    const SwayDisplay display("focus_on_window_activation focus");
+    if (!m_sway)
+        m_sway = std::make_unique<SwayDisplay>("focus_on_window_activation focus");
+    const SwayDisplay &display = *m_sway;
     if (display.isMissing())
         SKIP(qPrintable(display.problem()));
     QVERIFY2(display.isOk(), qPrintable(display.problem()));
+    QVERIFY(display.command(QStringLiteral("workspace first")));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
@@ -113,7 +122,7 @@ void TestRaise::onWayland()
         first.tell(before);
     if (before == "hide")
         QTRY_VERIFY_WITH_TIMEOUT(display.activePid() != first.pid(), kMust);
-    QVERIFY(display.command(QStringLiteral("workspace other")));
+    QVERIFY(display.command(QStringLiteral("workspace second")));
 
     Program bystander(QStringLiteral(BYSTANDER_PROGRAM));
     bystander.in(display.environment()).start();
@@ -132,16 +141,19 @@ void TestRaise::onWayland()
 // That it is the token which does it.
 void TestRaise::withoutTokenNothingIsStolenOnWayland()
 {
-    const SwayDisplay display("focus_on_window_activation focus");
+    if (!m_sway)
+        m_sway = std::make_unique<SwayDisplay>("focus_on_window_activation focus");
+    const SwayDisplay &display = *m_sway;
     if (display.isMissing())
         SKIP(qPrintable(display.problem()));
     QVERIFY2(display.isOk(), qPrintable(display.problem()));
+    QVERIFY(display.command(QStringLiteral("workspace first")));
     const QTemporaryDir folder;
     Program first(kWindowed, {folder.path()});
     first.in(display.environment()).start();
     QVERIFY(first.says("ready "));
     QTRY_COMPARE_WITH_TIMEOUT(display.activePid(), first.pid(), kMust);
-    QVERIFY(display.command(QStringLiteral("workspace other")));
+    QVERIFY(display.command(QStringLiteral("workspace second")));
     Program bystander(QStringLiteral(BYSTANDER_PROGRAM));
     bystander.in(display.environment()).start();
     QVERIFY(bystander.says("ready "));

@@ -12,6 +12,7 @@ private Q_SLOTS:
     void secondaryBecomesPrimaryWhenThePrimaryIsKilled_data();
     void secondaryBecomesPrimaryWhenThePrimaryIsKilled();
     void crashedOnMessageIsNotHandedOn();
+    void senderLearnsThatItsMessageWentWithThePrimary();
     void stoppedPrimaryIsNotResponding();
     void stoppedPrimaryGoesOnWhereItWas_data();
     void stoppedPrimaryGoesOnWhereItWas();
@@ -112,6 +113,27 @@ void TestSingleInstanceCrash::crashedOnMessageIsNotHandedOn()
     QVERIFY(other.says("reply Done"));
     QCOMPARE(waiting.activationPayload(), QByteArray("hello"));
     QVERIFY(!waiting.says("activated ", kShort));
+}
+
+void TestSingleInstanceCrash::senderLearnsThatItsMessageWentWithThePrimary()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    OwnInstance next(path()); // has the lock before the sender
+    QCOMPARE(next.start(), Role::Secondary);
+    next.takeOver();
+    QTRY_COMPARE_WITH_TIMEOUT(next.position(), 1, kMust);
+    QVERIFY(first.says("activated "));
+    Instance sender(path());
+    sender.with({QStringLiteral("--async")}).with(payload("block")).start();
+    QVERIFY(sender.says("reply Answering"));
+    QSignalSpy activated(&next, &SingleInstance::activated);
+    QVERIFY(first.kill());
+    QTRY_COMPARE_WITH_TIMEOUT(next.role(), Role::Primary, kMust);
+    QTRY_VERIFY_WITH_TIMEOUT(messagesIn(messages()).isEmpty(), kMust);
+    QVERIFY(sender.says("reply Gone"));
+    QVERIFY(activated.isEmpty());
 }
 
 void TestSingleInstanceCrash::stoppedPrimaryIsNotResponding()
