@@ -77,16 +77,22 @@ void TestSingleInstanceSuccession::takeOverFollowsAnAnswerAtOnce()
     QVERIFY(first.says("ready"));
     for (int round = 0; round < 20; ++round) {
         OwnInstance second(path());
-        connect(&second, &SingleInstance::replied, &second, &SingleInstance::takeOver);
+        bool isTakingOver = false;
+        connect(&second, &SingleInstance::replied, &second, [&](Reply reply) {
+            if (reply != Reply::Done)
+                return;
+            second.takeOver();
+            isTakingOver = true;
+        });
         QSignalSpy failed(&second, &SingleInstance::takeOverFailed);
         QSignalSpy decided(&second, &SingleInstance::decided);
         second.startAsync();
-        QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Done, kMust);
-        QTRY_COMPARE_WITH_TIMEOUT(second.position(), 1, kMust);
+        QTRY_VERIFY_WITH_TIMEOUT(isTakingOver && second.position() == 1, kMust);
         QVERIFY(failed.isEmpty());
         second.cancelTakeOver();
         QTRY_COMPARE_WITH_TIMEOUT(failed.size(), 1, kMust);
         QCOMPARE(second.error().code(), LockError::Code::Cancelled);
+        second.disconnect(&second);
         second.startAsync(); // and another one at once
         QTRY_COMPARE_WITH_TIMEOUT(decided.size(), 2, kMust);
         QCOMPARE(second.role(), Role::Secondary);
@@ -176,6 +182,8 @@ void TestSingleInstanceSuccession::nobodySlipsInWhileRestarting()
         ++primaries;
     QCOMPARE(primaries, 101);
     QVERIFY(answered >= 100); // they did try
+    first.closeInput();
+    QVERIFY(first.ends()); // and those after it
 }
 
 namespace {
@@ -227,6 +235,8 @@ void TestSingleInstanceSuccession::windowLivesWhileRestarting()
     QVERIFY(successor.goOn());
     QVERIFY(first.says("role Primary " + QByteArray::number(pid)));
     QVERIFY(first.lines.contains("handed over") || first.says("handed over"));
+    first.closeInput();
+    QVERIFY(first.ends()); // and those after it
 }
 
 void TestSingleInstanceSuccession::restartThatFailsIsTold()
@@ -302,6 +312,8 @@ void TestSingleInstanceSuccession::whatIsPickedUpIsTheSuccessors()
     QVERIFY(activation.value(u"pid").toInteger() != pidOfFirst);
     QVERIFY(restarting.says("reply Done"));
     QVERIFY(next.says("reply Done"));
+    first.closeInput();
+    QVERIFY(first.ends()); // and those after it
 }
 
 void TestSingleInstanceSuccession::killedInTheMiddleOfARestart_data()
@@ -364,6 +376,8 @@ void TestSingleInstanceSuccession::killedInTheMiddleOfARestart()
     } else {
         QTRY_COMPARE_WITH_TIMEOUT(waiting.role(), Role::Primary, kMust);
     }
+    first.closeInput();
+    QVERIFY(first.ends()); // and those after it
 }
 
 void TestSingleInstanceSuccession::primaryWhoseLockFileIsRemovedLocksAgain()
