@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancetest.h"
 
+#include <QtLockFile/LockQueue>
+
 class TestSingleInstanceCrash : public InstanceTest
 {
     Q_OBJECT
@@ -13,6 +15,8 @@ private Q_SLOTS:
     void secondaryBecomesPrimaryWhenThePrimaryIsKilled();
     void crashedOnMessageIsNotHandedOn();
     void senderLearnsThatItsMessageWentWithThePrimary();
+    void answerCountsThoughThePrimaryQuitsAtOnce_data();
+    void answerCountsThoughThePrimaryQuitsAtOnce();
     void stoppedPrimaryIsNotResponding();
     void stoppedPrimaryGoesOnWhereItWas_data();
     void stoppedPrimaryGoesOnWhereItWas();
@@ -136,6 +140,34 @@ void TestSingleInstanceCrash::senderLearnsThatItsMessageWentWithThePrimary()
     QVERIFY(activated.isEmpty());
 }
 
+void TestSingleInstanceCrash::answerCountsThoughThePrimaryQuitsAtOnce_data()
+{
+    QTest::addColumn<bool>("async");
+    QTest::newRow("blocking") << false;
+    QTest::newRow("asynchronous") << true;
+}
+
+// The sender finds the answer and the lock at the same time.
+void TestSingleInstanceCrash::answerCountsThoughThePrimaryQuitsAtOnce()
+{
+    QFETCH(const bool, async);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.tell("block");
+    QVERIFY(first.says("blocking"));
+    Instance second(path());
+    second.with(async ? QStringList{QStringLiteral("--async")} : QStringList()).with(payload("quit")).start();
+    QTRY_COMPARE_WITH_TIMEOUT(messagesIn(messages()).size(), 1, kMust);
+    QVERIFY(must([&] { return QtLockFile::LockQueue::of(messages() + QStringLiteral("/lock")).waiters().size() == 1; }));
+    second.signal(SIGSTOP);
+    first.tell("go on");
+    QVERIFY(first.ends());
+    second.signal(SIGCONT);
+    QVERIFY(second.says("reply Done"));
+    QVERIFY(!second.says("primary ", kShort));
+}
+
 void TestSingleInstanceCrash::stoppedPrimaryIsNotResponding()
 {
     Instance first(path());
@@ -204,8 +236,9 @@ void TestSingleInstanceCrash::stoppedPrimaryGoesOnWhereItWas()
     } else {
         QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Done, kMust);
     }
+    if (isPickedUp)
+        QTRY_COMPARE_WITH_TIMEOUT(replied.size(), message == "dialog" ? 1 : 2, kMust);
     QCOMPARE(second.role(), Role::Secondary);
-    QCOMPARE(replied.size(), message == "dialog" ? 1 : isPickedUp ? 2 : replied.size());
 }
 
 void TestSingleInstanceCrash::primaryThatAnsweredLateMayStillBeKilled()
