@@ -87,8 +87,15 @@ void TestSingleInstanceSuccession::takeOverFollowsAnAnswerAtOnce()
         QSignalSpy failed(&second, &SingleInstance::takeOverFailed);
         QSignalSpy decided(&second, &SingleInstance::decided);
         second.startAsync();
-        QTRY_VERIFY_WITH_TIMEOUT(isTakingOver && second.position() == 1, kMust);
+        QVERIFY(must([&] { return isTakingOver; }));
+        if (round % 2 == 0)
+            QVERIFY(must([&] { return second.position() == 1; }));
         QVERIFY(failed.isEmpty());
+        if (round == 19) {
+            QVERIFY(first.kill());
+            QTRY_COMPARE_WITH_TIMEOUT(second.role(), Role::Primary, kMust);
+            break;
+        }
         second.cancelTakeOver();
         QTRY_COMPARE_WITH_TIMEOUT(failed.size(), 1, kMust);
         QCOMPARE(second.error().code(), LockError::Code::Cancelled);
