@@ -51,7 +51,8 @@ public:
     /*!
         The right to take the focus, which the launcher gave to the second start: XDG_ACTIVATION_TOKEN, else
         DESKTOP_STARTUP_ID; empty without either. To raise a window on Wayland, put it into this process's
-        XDG_ACTIVATION_TOKEN just before QWindow::requestActivate().
+        XDG_ACTIVATION_TOKEN just before QWindow::requestActivate(). On X11 the time at its end belongs into the
+        request to the window manager. The demo's windowraiser.cpp does both.
     */
     QByteArray activationToken() const;
 

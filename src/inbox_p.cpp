@@ -86,7 +86,7 @@ void TakenMessage::end(const char *suffix)
     const int folder = m_folder->descriptor();
     const QByteArray ended = m_name + suffix;
     ::renameat(folder, (m_name + MessageSuffix::kTaken).constData(), folder, ended.constData());
-    if (suffix != MessageSuffix::kMessage && !isLocked(m_file.get(), kSenderByte))
+    if (!isLocked(m_file.get(), kSenderByte))
         ::unlinkat(folder, ended.constData(), 0); // nobody is there to read it
     m_file.reset();
 }
@@ -109,7 +109,11 @@ void TakenMessage::refuse(const QString &reason)
 
 void TakenMessage::giveBack()
 {
-    end(MessageSuffix::kMessage);
+    if (!m_file.isOpen())
+        return;
+    const int folder = m_folder->descriptor();
+    ::renameat(folder, (m_name + MessageSuffix::kTaken).constData(), folder, (m_name + MessageSuffix::kMessage).constData());
+    m_file.reset();
 }
 
 QByteArrayList Inbox::names() const

@@ -2,6 +2,10 @@
 #include "instancemessage_p.h"
 
 #include <QtCore/qendian.h>
+#include <QtCore/qfile.h>
+
+#include <filesystem>
+#include <system_error>
 
 // The magic line; the length of all in eight bytes; then fields: a letter, the length in four bytes, the content. Numbers are
 // big-endian. Letters that the reader does not know are passed over, so that later versions can say more.
@@ -26,6 +30,26 @@ void append(QByteArray *bytes, char letter, const QByteArray &content)
 }
 
 } // namespace
+
+InstanceMessage messageOfThisProcess(const QByteArrayList &variables)
+{
+    InstanceMessage message;
+    QFile commandLine(QStringLiteral("/proc/self/cmdline"));
+    if (commandLine.open(QIODevice::ReadOnly))
+        message.arguments = commandLine.readAll().split('\0');
+    if (!message.arguments.isEmpty())
+        message.arguments.removeLast(); // each ends with a NUL
+    std::error_code ignored;
+    message.workingDirectory = QByteArray::fromStdString(std::filesystem::current_path(ignored).native());
+    for (const QByteArray &name : variables) {
+        if (qEnvironmentVariableIsSet(name.constData()))
+            message.environment.insert(name, qgetenv(name.constData()));
+    }
+    message.activationToken = qgetenv("XDG_ACTIVATION_TOKEN");
+    if (message.activationToken.isEmpty())
+        message.activationToken = qgetenv("DESKTOP_STARTUP_ID");
+    return message;
+}
 
 QByteArray encode(const InstanceMessage &message)
 {

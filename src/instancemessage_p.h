@@ -21,6 +21,9 @@ struct InstanceMessage
     QByteArray payload;
 };
 
+// The command line, the folder and the activation token of this process, and the given variables of its environment.
+InstanceMessage messageOfThisProcess(const QByteArrayList &variables);
+
 QByteArray encode(const InstanceMessage &message);
 
 // False where the bytes are not a whole message and nothing but one.

@@ -24,8 +24,10 @@ class SingleInstancePrivate;
 
     \code
     QtLockFile::SingleInstance instance(QStringLiteral("org.example.editor"));
-    if (instance.start() != QtLockFile::SingleInstance::Role::Primary)
-        return qInfo("%s", qUtf8Printable(instance.message())), instance.isAnswered() ? 0 : 1;
+    if (instance.start() != QtLockFile::SingleInstance::Role::Primary) {
+        qInfo("%s", qUtf8Printable(instance.message()));
+        return instance.isAnswered() ? 0 : 1;
+    }
     QObject::connect(&instance, &QtLockFile::SingleInstance::activated, &window, &MainWindow::openWhatWasAsked);
     \endcode
 
@@ -43,9 +45,11 @@ class SingleInstancePrivate;
     /run/user/UID, else in /tmp/qtlockfile-UID; owner and mode are checked. It holds the lock, mode 0600, and the
     messages. It stays when the application ends: removing it would race with the next start.
 
-    **Threads.** An object is used from the thread that it lives in. start() works without a QCoreApplication and
-    without an event loop, so that a second start can be gone before it has made one; activated() needs the event
-    loop. A child made by fork(2) is to leave the object alone.
+    **Threads.** An object is used from the thread that it lives in, and stays there once it has been started, since
+    its lock does. Nothing waits but start() and restart(), and the first start of a successor until the former
+    primary has let go. start() works without a QCoreApplication and without an event loop, so that a second start can
+    be gone before it has made one; activated() needs the event loop. A child made by fork(2) is to leave the object
+    alone.
 */
 class QTLOCKFILE_EXPORT SingleInstance : public QObject
 {
@@ -106,7 +110,7 @@ public:
     /*! Uses a folder of the caller's choice instead: within \a folder, which has to exist, one for the id is made. */
     void setFolder(const QString &folder);
 
-    /*! How long a second start waits for the primary to answer. Default: 2 s. */
+    /*! How long a second start waits for the primary to answer; negative: for ever. Default: 2 s. */
     std::chrono::milliseconds timeout() const;
 
     /*! Sets the time-out; it counts from the sending of the message. */
@@ -170,9 +174,10 @@ public:
         As primary: starts \a program with \a arguments and hands the lock over to it, so that those who wait keep
         their places and nobody can come between. The program has to start() a SingleInstance of the same id, scope
         and folder, before it starts other processes; it is primary when that returns. Waits for that until \a
-        deadline and tells whether it happened. If so, role() is Undecided, the messages that we have not handled are
-        the successor's, and this process should quit. If not, nothing has changed, error() says why, and a program
-        that was started but did not answer has been ended. A \a program without a slash is looked for in $PATH.
+        deadline, running no event loop, and tells whether it happened. If so, role() is Undecided, the messages that
+        we have not handled are the successor's, and this process should quit. If not, nothing has changed, error()
+        says why, and a program that was started but did not answer has been ended. A \a program without a slash is
+        looked for in $PATH. handedOver() or restartFailed() follows as after restartAsync().
     */
     [[nodiscard]] bool restart(const QString &program, const QStringList &arguments, QDeadlineTimer deadline = QDeadlineTimer(std::chrono::seconds(30)));
 
@@ -195,6 +200,14 @@ public Q_SLOTS:
         nothing if there is none.
     */
     void cancelTakeOver();
+
+    /*!
+        As restart(), but returns at once, so that a window stays alive meanwhile: exactly one of handedOver() and
+        restartFailed() follows, at the latest after 30 s. Until then we are the primary, and handle messages. Does
+        nothing but warn, with error() InvalidState, if we are not the primary or a restart is under way. Destroying
+        the object, or losing the lock, ends the program that was started.
+    */
+    void restartAsync(const QString &program, const QStringList &arguments);
 
 Q_SIGNALS:
     /*! The role that a start has led to. Follows each start once: after startAsync() has returned, or from inside start(). */
@@ -224,6 +237,12 @@ Q_SIGNALS:
 
     /*! The take-over ended without the lock, because of \a error. */
     void takeOverFailed(const QtLockFile::LockError &error, QPrivateSignal);
+
+    /*! The successor that restart() or restartAsync() has started is the primary now, and role() is Undecided: quit. */
+    void handedOver(QPrivateSignal);
+
+    /*! There is no successor, because of \a error, and we are the primary still. */
+    void restartFailed(const QtLockFile::LockError &error, QPrivateSignal);
 
     /*! We were the primary, and are not any more: our lock file was removed and another has the new one. role() is Secondary. */
     void lost(QPrivateSignal);

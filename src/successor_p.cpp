@@ -4,7 +4,9 @@
 #include <QtCore/qbytearraylist.h>
 #include <QtCore/qfile.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <vector>
 
@@ -99,7 +101,7 @@ int Successor::waitUntilReady(QDeadlineTimer deadline)
 {
     for (;;) {
         pollfd channel{m_channel.get(), POLLIN, 0};
-        const int ready = ::poll(&channel, 1, int(deadline.remainingTime()));
+        const int ready = ::poll(&channel, 1, int(std::min<qint64>(deadline.remainingTime(), INT_MAX)));
         if (ready < 0 && errno != EINTR)
             return errno;
         if (ready > 0) {
@@ -115,18 +117,17 @@ int Successor::waitUntilReady(QDeadlineTimer deadline)
 void Successor::confirm()
 {
     m_channel.reset();
+    m_pid = -1;
 }
 
-void Successor::dismiss()
+Successor::~Successor()
 {
     if (m_channel.isOpen())
         ::send(m_channel.get(), &kKept, 1, MSG_NOSIGNAL); // for a grandchild, which a wrapper script may have started
-    m_channel.reset();
     if (m_pid <= 0)
         return;
     ::kill(m_pid, SIGKILL);
     while (::waitpid(m_pid, nullptr, 0) < 0 && errno == EINTR) { }
-    m_pid = -1;
 }
 
 Inheritance::Inheritance()

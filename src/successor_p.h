@@ -15,17 +15,24 @@ namespace QtLockFile::Internal {
 class Successor
 {
 public:
+    Successor() = default;
+    Successor(const Successor &) = delete;
+    Successor &operator=(const Successor &) = delete;
+
+    // Takes it back unless it was confirmed: the lock stays ours, and the program is ended.
+    ~Successor();
+
     // Starts it with a copy of the descriptor. Returns 0 or an errno.
     int start(const QString &program, const QStringList &arguments, int lockDescriptor);
 
     // Waits until it has found that the lock is what it should be. 0, or an errno: ETIMEDOUT, or ECHILD if it ended or would not.
     int waitUntilReady(QDeadlineTimer deadline);
 
+    // Readable when waitUntilReady() has an answer.
+    int descriptor() const { return m_channel.get(); }
+
     // Tells it that the lock is its own, once we have let go.
     void confirm();
-
-    // Takes it back: the lock stays ours, and a program that has not answered is ended.
-    void dismiss();
 
 private:
     pid_t m_pid = -1;

@@ -4,6 +4,7 @@
 //
 //     role NAME PID          after a start or a take-over          reply NAME [REASON]   with the answer of the primary
 //     activated JSON         what a second start sent              error CODE MESSAGE
+//     handed over            to a successor                        kept MESSAGE         the lock, since there is none
 //
 // and reads commands, a line each, from its standard input. It ends when that ends, or with --once after the start. Exit codes: 0 primary or answered,
 // 1 not answered, 2 failed, 3 wrong usage.
@@ -99,18 +100,25 @@ public:
                                  {QStringLiteral("folder"), QString::fromLatin1(activation.rawWorkingDirectory().toHex())},
                                  {QStringLiteral("token"), QString::fromLatin1(activation.activationToken())},
                                  {QStringLiteral("variable"), QString::fromLatin1(activation.environment("INSTANCE_TEST"))},
-                                 {QStringLiteral("payload"), QString::fromLatin1(activation.payload().toHex())}};
+                                 {QStringLiteral("payload"), QString::fromLatin1(activation.payload().toHex())},
+                                 {QStringLiteral("pid"), QCoreApplication::applicationPid()}};
         say("activated " + QJsonDocument(object).toJson(QJsonDocument::Compact));
         if (activation.payload() == "refuse")
             activation.refuse(QStringLiteral("not \u00e0 la carte"));
         else if (activation.payload() == "block")
             readCommand(); // as busy as can be, and until the test says so
+        else if (activation.payload() == "refuse after") {
+            readCommand();
+            activation.refuse(QStringLiteral("after all"));
+        }
         else if (activation.payload() == "dialog")
             QEventLoop().exec(); // what a modal dialog does
         else if (activation.payload() == "quit")
             QCoreApplication::quit();
         else if (activation.payload() == "crash")
             ::_exit(9);
+        else if (activation.payload() == "restart")
+            restart(QCoreApplication::applicationFilePath(), QDeadlineTimer::Forever);
     }
 
     void perform(const QByteArray &command)
@@ -128,19 +136,15 @@ public:
         } else if (command == "cancel") {
             m_instance->cancelTakeOver();
         } else if (command.startsWith("restart ")) {
-            const QString program = command == "restart self" ? QCoreApplication::applicationFilePath() : QString::fromUtf8(command.mid(8));
-            restart(program, QDeadlineTimer(2000));
+            restart(command == "restart self" ? QCoreApplication::applicationFilePath() : QString::fromLocal8Bit(command.mid(8)), QDeadlineTimer::Forever);
+        } else if (command.startsWith("restartasync ")) {
+            m_instance->restartAsync(QString::fromLocal8Bit(command.mid(13)), m_restartArguments);
         }
     }
 
     void restart(const QString &program, QDeadlineTimer deadline)
     {
-        if (m_instance->restart(program, m_restartArguments, deadline)) {
-            say("handed over");
-            QCoreApplication::quit();
-        } else {
-            say("kept " + m_instance->error().message().toUtf8());
-        }
+        (void)m_instance->restart(program, m_restartArguments, deadline); // its signal follows
     }
 
 private:
@@ -245,6 +249,11 @@ int main(int argc, char **argv)
     QObject::connect(&instance, &SingleInstance::takeOverFailed, &application,
                      [](const LockError &error) { say("takeover failed " + nameOf(error.code())); });
     QObject::connect(&instance, &SingleInstance::lost, &application, [] { say("lost"); });
+    QObject::connect(&instance, &SingleInstance::handedOver, &application, [] {
+        say("handed over");
+        QCoreApplication::quit();
+    });
+    QObject::connect(&instance, &SingleInstance::restartFailed, &application, [](const LockError &error) { say("kept " + error.message().toUtf8()); });
     if (async) {
         QObject::connect(&instance, &SingleInstance::decided, &application, [&](SingleInstance::Role) { program.sayRole(); });
         QObject::connect(&instance, &SingleInstance::replied, &application, [&](SingleInstance::Reply reply) { program.sayReply(reply); });
