@@ -1,29 +1,35 @@
 // SPDX-License-Identifier: 0BSD
+#include "commandline.h"
 #include "console.h"
 #include "instance.h"
 #include "mainwindow.h"
+#include "notrespondingdialog.h"
 #include "remote.h"
 #include "tour.h"
+#include "translations.h"
+#include "waitdialog.h"
 
-#include <QtLockFile/LockFile>
 #include <QtLockFile/LockQueue>
+#include <QtLockFile/SingleInstance>
 
-#include <QtCore/qcommandlineparser.h>
+#include <QtCore/qdir.h>
 #include <QtWidgets/qapplication.h>
 
-#include <algorithm>
-#include <chrono>
+#include <memory>
 
 using namespace QtLockFile;
+using namespace std::chrono_literals;
+using Reply = SingleInstance::Reply;
+using Role = SingleInstance::Role;
 
 namespace {
 
-enum ExitCode { Done = 0, Free = 0, Held = 1, Failed = 2 };
+enum ExitCode { Done = 0, Free = 0, NotDone = 1, Held = 1, Failed = 2 };
 
-QString tr(const char *text)
+struct Main
 {
-    return QCoreApplication::translate("CommandLine", text);
-}
+    Q_DECLARE_TR_FUNCTIONS(Main)
+};
 
 int fail(const QString &message)
 {
@@ -33,16 +39,44 @@ int fail(const QString &message)
 
 int printStatus(const QString &path)
 {
+    if (path.isEmpty())
+        return printLine(stdout, Main::tr("free: this user has not started the program yet")), Free;
     const LockQueue queue = LockQueue::of(path);
     if (queue.error())
         return fail(queue.error().message());
-    printLine(stdout, tr("%1: %2").arg(path, queue.description()));
+    printLine(stdout, Main::tr("%1: %2").arg(path, queue.description()));
     int place = 0;
     for (const LockParticipant &waiter : queue.waiters()) {
-        const QString text = waiter.isStopped() ? tr("%1 (stopped)").arg(waiter.description()) : waiter.description();
+        const QString text = waiter.isStopped() ? Main::tr("%1 (stopped)").arg(waiter.description()) : waiter.description();
         printLine(stdout, QStringLiteral("%1. %2").arg(++place).arg(text));
     }
     return queue.isHeld() ? Held : Free;
+}
+
+// What needs no window.
+int runTask(int argc, char *argv[], const QStringList &arguments)
+{
+    const QCoreApplication app(argc, argv);
+    loadTranslations();
+    const CommandLine commandLine(arguments, QDir::currentPath()); // once more, in the user's language
+    if (commandLine.task() == CommandLine::Task::PrintHelp)
+        return std::fputs(qPrintable(commandLine.helpText()), stdout) < 0 ? Failed : Done;
+    if (commandLine.task() == CommandLine::Task::PrintVersion)
+        return printLine(stdout, QCoreApplication::applicationName() + u' ' + QCoreApplication::applicationVersion()), Done;
+    if (!commandLine.error().isEmpty())
+        return fail(commandLine.error());
+    if (commandLine.task() == CommandLine::Task::TakeTour)
+        return Tour(commandLine.tourFolder()).run();
+    return printStatus(commandLine.lockPath().isEmpty() ? instanceLockPath() : commandLine.lockPath());
+}
+
+// For a start that has found another instance, and no answer. Returns when this one is the primary, or is to end.
+void queueOrAsk(SingleInstance *instance, const CommandLine &commandLine)
+{
+    if (!commandLine.waits() && NotRespondingDialog(instance).exec() != QDialog::Accepted)
+        return;
+    if (instance->role() != Role::Primary)
+        WaitDialog(instance, commandLine.patience()).exec();
 }
 
 } // namespace
@@ -55,63 +89,45 @@ int main(int argc, char *argv[])
     QStringList arguments;
     for (int i = 0; i < argc; ++i)
         arguments << QString::fromLocal8Bit(argv[i]);
-    const auto withWait = [](QStringList list) { // QCommandLineParser has no values that may be left out
-        std::replace(list.begin(), list.end(), QStringLiteral("--wait"), QStringLiteral("--wait=-1"));
-        return list;
-    };
+    const CommandLine commandLine(arguments, QDir::currentPath());
+    if (commandLine.task() != CommandLine::Task::Run)
+        return runTask(argc, argv, arguments);
 
-    QCommandLineParser parser;
-    parser.setSingleDashWordOptionMode(QCommandLineParser::ParseAsLongOptions);
-    parser.setApplicationDescription(tr("Shows a lock, who holds it and who waits for it."));
-    const QCommandLineOption help = parser.addHelpOption();
-    const QCommandLineOption version = parser.addVersionOption();
-    const QCommandLineOption lockOption(QStringLiteral("lock"), tr("Use the lock file <path> instead of this user's own."), tr("path"));
-    const QCommandLineOption waitOption(
-        QStringLiteral("wait"), tr("Queue if another instance holds the lock: without end, or for as long as --wait=<seconds> says."), tr("seconds"));
-    const QCommandLineOption statusOption(QStringLiteral("status"),
-                                          tr("Print who holds the lock and who waits. Exit code: 0 free, 1 held, 2 error."));
-    const QCommandLineOption tourOption(QStringLiteral("tour"), tr("Save pictures of a guided tour in <folder>."), tr("folder"));
-    QCommandLineOption remoteOption(QStringLiteral("remote"), tr("Obey standard input."));
-    remoteOption.setFlags(QCommandLineOption::HiddenFromHelp);
-    parser.addOptions({lockOption, waitOption, statusOption, tourOption, remoteOption});
-
-    // Options that are not ours may be for QApplication: they are complained of when it has taken its own.
-    const bool understood = parser.parse(withWait(arguments));
-
-    if (parser.isSet(help) || parser.isSet(version)) {
-        const QCoreApplication app(argc, argv);
-        parser.isSet(help) ? parser.showHelp() : parser.showVersion();
+    std::unique_ptr<QCoreApplication> app;
+    if (!commandLine.error().isEmpty()) { // unless QApplication understands it
+        app = std::make_unique<QApplication>(argc, argv);
+        loadTranslations();
+        const QString error = CommandLine(QCoreApplication::arguments(), QDir::currentPath()).error();
+        if (!error.isEmpty())
+            return fail(error);
     }
-    const QString path = parser.isSet(lockOption) ? parser.value(lockOption) : instanceLockPath();
-    if (path.isEmpty() && !parser.isSet(tourOption))
-        return fail(tr("There is no folder for the lock that belongs to this user alone."));
-    if (parser.isSet(statusOption))
-        return understood ? printStatus(path) : fail(parser.errorText());
-    if (parser.isSet(tourOption)) {
-        const QCoreApplication app(argc, argv);
-        return understood ? Tour(parser.value(tourOption)).run() : fail(parser.errorText());
-    }
-    bool isNumber = true;
-    const std::chrono::duration<double> patience(parser.isSet(waitOption) ? parser.value(waitOption).toDouble(&isNumber) : 0);
-    if (!isNumber)
-        return fail(tr("--wait wants a number of seconds."));
 
     // Before QApplication, which takes most of the time that a second start would take.
-    LockFile lock(path);
-    if (parser.isSet(waitOption) && patience.count() >= 0)
-        lock.setTimeout(std::chrono::duration_cast<std::chrono::milliseconds>(patience));
-    if (!parser.isSet(waitOption) && !isOnlyInstance(&lock))
-        return Done;
+    SingleInstance instance(instanceId());
+    if (commandLine.waits())
+        instance.setTimeout(0ms); // who queues wants no answer
+    while (instance.start() == Role::Secondary && instance.reply() == Reply::Gone) { } // the other one ended, and a third was quicker
 
-    QApplication app(argc, argv);
-    if (!parser.parse(withWait(QCoreApplication::arguments())))
-        return fail(parser.errorText());
-    MainWindow window(&lock);
-    if (parser.isSet(remoteOption))
-        new Remote(&window);
-    if (parser.isSet(waitOption)) {
-        window.acquire();
+    const bool mayEnd = instance.role() == Role::Secondary && instance.reply() != Reply::NotResponding && !commandLine.waits();
+    if (!app) {
+        if (mayEnd)
+            app = std::make_unique<QCoreApplication>(argc, argv);
+        else
+            app = std::make_unique<QApplication>(argc, argv);
+        loadTranslations();
     }
+    if (commandLine.isRemote())
+        new Remote(app.get());
+    if (instance.role() == Role::Secondary && !mayEnd)
+        queueOrAsk(&instance, commandLine);
+    if (instance.role() == Role::Secondary && commandLine.waits())
+        return printLine(stderr, Main::tr("%1 is still running.").arg(instance.primary().description())), NotDone;
+    if (instance.role() == Role::Secondary)
+        return printLine(stderr, instance.message()), instance.isAnswered() ? Done : NotDone;
+    if (instance.role() == Role::Failed)
+        printLine(stderr, instance.message()); // the window says so too
+
+    MainWindow window(&instance, commandLine.lockPath());
     window.show();
-    return app.exec();
+    return QCoreApplication::exec();
 }

@@ -16,7 +16,7 @@
 
 #include <algorithm>
 
-// All that is shown follows from three things: the watcher's queue, the error and the loss that we were told of. Each change of one of
+// All that is shown follows from the watcher's queue, and from the error, the loss and the wait that we were told of. Each change of one of
 // them calls refresh(), which shows everything anew. A timer runs only while seconds are counted and somebody can see them.
 
 using namespace QtLockFile;
@@ -211,7 +211,7 @@ StatusWidget::StatusWidget(QWidget *parent)
     m_list->setAccessibleName(tr("Who holds the lock and who waits for it"));
     m_empty->setAlignment(Qt::AlignCenter);
     m_empty->setWordWrap(true);
-    m_empty->setEnabled(false);
+    m_empty->setForegroundRole(QPalette::PlaceholderText);
     auto *viewport = new QVBoxLayout(m_list->viewport());
     viewport->addWidget(m_empty);
 
@@ -223,7 +223,7 @@ StatusWidget::StatusWidget(QWidget *parent)
 
     m_second.setSingleShot(true);
     m_second.setTimerType(Qt::PreciseTimer);
-    connect(&m_second, &QTimer::timeout, this, &StatusWidget::updateSeconds);
+    connect(&m_second, &QTimer::timeout, this, &StatusWidget::tick);
     refresh();
 }
 
@@ -235,6 +235,7 @@ void StatusWidget::setPath(const QString &path)
     m_seen = false;
     m_error = {};
     m_lost = false;
+    m_waits = false;
     m_watcher.reset();
     if (!path.isEmpty()) {
         m_watcher = std::make_unique<LockWatcher>(path);
@@ -269,6 +270,12 @@ void StatusWidget::showLost(bool lost)
     refresh();
 }
 
+void StatusWidget::showWaiting(bool waiting)
+{
+    m_waits = waiting;
+    refresh();
+}
+
 StatusWidget::Status StatusWidget::statusNow() const
 {
     const LockQueue queue = this->queue();
@@ -280,7 +287,7 @@ StatusWidget::Status StatusWidget::statusNow() const
         return Status::Nothing;
     if (queue.isHeld() && queue.holder().isThisProcess())
         return Status::HeldByUs;
-    if (placeIn(queue) > 0)
+    if (placeIn(queue) > 0 || (m_waits && queue.isHeld()))
         return Status::Waiting;
     return queue.isHeld() ? Status::HeldByOther : Status::Free;
 }
@@ -337,11 +344,16 @@ QString StatusWidget::detail(bool withSeconds) const
         parts << tr("nobody holds it");
         break;
     case Status::Waiting:
-        parts << (placeIn(queue) == 1 ? tr("next in line") : tr("%1 in line", "3rd in line").arg(ordinal(placeIn(queue))));
+        if (const int place = placeIn(queue); place > 0)
+            parts << (place == 1 ? tr("next in line") : tr("%1 in line", "3rd in line").arg(ordinal(place)));
+        if (withSeconds)
+            parts << tr("for %1", "has been waiting for 12 s").arg(durationText(counted));
         break;
     case Status::HeldByOther:
-        if (queue.holder().pid() < 0)
+        if (queue.holder().pid() < 0) {
             parts << tr("another machine or sandbox");
+            break;
+        }
         Q_FALLTHROUGH();
     case Status::HeldByUs:
         parts << (counted < 0 ? tr("since when is not known") : tr("since %1").arg(clockText(queue.since())));
@@ -353,9 +365,9 @@ QString StatusWidget::detail(bool withSeconds) const
         parts << tr("others can lock the path now");
         break;
     }
-    if (withSeconds && counted >= 0)
-        parts << tr("for %1", "12 s").arg(durationText(counted));
-    if (m_status == Status::HeldByOther && queue.holder().isStopped())
+    if (withSeconds && counted >= 0 && m_status != Status::Waiting)
+        parts << tr("for %1", "has been held for 12 s").arg(durationText(counted));
+    if (m_status == Status::HeldByOther && m_holderIsStopped)
         parts << tr("stopped");
     return parts.join(tr(", ", "between parts of a list"));
 }
@@ -378,6 +390,7 @@ QString StatusWidget::text(bool withSeconds) const
 void StatusWidget::refresh()
 {
     m_status = statusNow();
+    m_holderIsStopped = isHolderStopped();
     if (m_status != Status::Waiting)
         m_waiting.invalidate();
     else if (!m_waiting.isValid())
@@ -411,6 +424,20 @@ void StatusWidget::updateSeconds()
         m_second.stop();
 }
 
+// Nobody tells of a process that is stopped or goes on.
+void StatusWidget::tick()
+{
+    if (isHolderStopped() == m_holderIsStopped)
+        updateSeconds();
+    else
+        refresh();
+}
+
+bool StatusWidget::isHolderStopped() const
+{
+    return queue().isHeld() && LockParticipant::ofProcess(queue().holder().pid()).isStopped();
+}
+
 void StatusWidget::updatePath()
 {
     elide(m_pathLabel, m_path);
@@ -433,13 +460,14 @@ void StatusWidget::updateQueue()
         m_list->addTopLevelItem(new QTreeWidgetItem);
     for (int row = 0; row < everyone.size(); ++row) {
         const LockParticipant &one = everyone.at(row);
+        const bool isHolder = row == 0 && queue.isHeld();
         QStringList remarks;
         if (one.isThisProcess())
             remarks << tr("this process");
-        if (one.isStopped())
+        if (isHolder ? m_holderIsStopped : one.isStopped())
             remarks << tr("stopped");
         QTreeWidgetItem *item = m_list->topLevelItem(row);
-        item->setText(Place, row == 0 ? tr("holds it") : tr("%L1", "place in the queue").arg(row));
+        item->setText(Place, isHolder ? tr("holds it") : tr("%L1", "place in the queue").arg(queue.isHeld() ? row : row + 1));
         item->setText(Program, one.processName().isEmpty() ? tr("unknown") : one.processName());
         item->setText(Pid, one.pid() < 0 ? tr("unknown") : QString::number(one.pid()));
         item->setSizeHint(Place, QSize(0, m_list->fontMetrics().height() * 3 / 2));

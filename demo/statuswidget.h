@@ -23,7 +23,7 @@ class LockWatcher;
 /*!
     Shows one lock file, live: what state it is in, who holds it, who waits. It only watches; copy it into your own application.
 
-    Whoever also has a LockFile on the path may tell what watching cannot know: showError() and showLost().
+    Whoever also has a LockFile on the path may tell what watching cannot know: showError(), showLost() and showWaiting().
 */
 class StatusWidget : public QWidget
 {
@@ -63,6 +63,9 @@ public Q_SLOTS:
     /*! Shows that the file was removed from under us, or no longer does. */
     void showLost(bool lost);
 
+    /*! Shows that we wait, also where the kernel cannot name who waits: behind a program that locks the whole file. */
+    void showWaiting(bool waiting);
+
 Q_SIGNALS:
     /*! Something else is shown now, the seconds aside. */
     void changed();
@@ -78,7 +81,9 @@ private:
     qint64 countedMilliseconds() const;
     QString headline() const;
     QString detail(bool withSeconds = true) const;
+    bool isHolderStopped() const;
     void refresh();
+    void tick();
     void updateBadge();
     void updateSeconds();
     void updatePath();
@@ -89,6 +94,8 @@ private:
     bool m_seen = false;
     QtLockFile::LockError m_error;
     bool m_lost = false;
+    bool m_waits = false;
+    bool m_holderIsStopped = false;
     Status m_status = Status::Nothing;
     QElapsedTimer m_waiting; // since we were first seen in the queue
     QTimer m_second;

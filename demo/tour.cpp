@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: 0BSD
 #include "tour.h"
 #include "console.h"
+#include "instance.h"
+
+#include <QtLockFile/LockQueue>
 
 #include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qfile.h>
+#include <QtCore/qthread.h>
 
 #include <chrono>
+#include <csignal>
 
+using namespace QtLockFile;
 using namespace std::chrono_literals;
 
 namespace {
@@ -21,146 +27,142 @@ bool complain(const QString &text)
 
 } // namespace
 
-/*! A copy of this program with a window, driven by the lines that remote.h lists. It ends with us: its input closes. */
-class Tour::Copy
+Tour::Tour(const QString &folder)
+    : m_folder(folder), m_environment(QProcessEnvironment::systemEnvironment()),
+      m_lockPath(m_runtime.filePath(instanceId() + QStringLiteral("/lock"))), m_otherPath(m_runtime.filePath(QStringLiteral("example.lock")))
 {
-public:
-    explicit Copy(const QStringList &arguments)
-    {
-        m_process.setProcessChannelMode(QProcess::ForwardedErrorChannel);
-        m_process.start(QCoreApplication::applicationFilePath(), arguments + QStringList{QStringLiteral("--remote")});
-        m_process.waitForStarted();
-    }
-
-    ~Copy() { end(); }
-
-    QString pid() const { return QString::number(m_process.processId()); }
-
-    bool ask(const QString &line)
-    {
-        m_process.write(QFile::encodeName(line) + '\n');
-        const QDeadlineTimer deadline(kPatience);
-        while (!m_process.canReadLine() && m_process.waitForReadyRead(int(deadline.remainingTime()))) { }
-        const QByteArray answer = m_process.readLine().trimmed();
-        return answer == "done"
-            || complain(tr("\"%1\": %2").arg(line, answer.isEmpty() ? tr("no answer") : QString::fromLocal8Bit(answer)));
-    }
-
-    bool expect(const QString &status, const QStringList &pids, const QString &panel = QStringLiteral("status"))
-    {
-        return ask((QStringList{QStringLiteral("expect"), panel, status} + pids).join(u' '));
-    }
-
-    bool click(const QString &button) { return ask(QStringLiteral("click ") + button); }
-
-    bool end()
-    {
-        m_process.closeWriteChannel();
-        if (m_process.state() == QProcess::NotRunning || m_process.waitForFinished(std::chrono::milliseconds(kPatience).count()))
-            return m_process.exitStatus() == QProcess::NormalExit && m_process.exitCode() == 0;
-        kill();
-        return false;
-    }
-
-    void kill()
-    {
-        m_process.kill();
-        m_process.waitForFinished();
-    }
-
-private:
-    QProcess m_process;
-};
-
-Tour::Tour(const QString &folder) : m_folder(folder), m_lockPath(m_lockFolder.filePath(QStringLiteral("demo.lock")))
-{
+    m_environment.insert(QStringLiteral("XDG_RUNTIME_DIR"), m_runtime.path());
     m_page = tr("# A guided tour of the QtLockFile demo\n");
 }
 
-Tour::~Tour() = default;
+Tour::~Tour()
+{
+    if (m_successor > 0)
+        ::kill(pid_t(m_successor), SIGKILL); // it may be stopped
+}
 
 int Tour::run()
 {
-    if (!m_lockFolder.isValid() || !m_folder.mkpath(QStringLiteral("."))) {
+    if (!m_runtime.isValid() || !m_folder.mkpath(QStringLiteral("."))) {
         complain(tr("Cannot create the folder %1.").arg(m_folder.path()));
         return 2;
     }
-    const bool done = firstHolds() && secondIsRefused() && waitersQueue() && oneCancels() && waiterTakesOver() && waiterReleases()
-        && fileIsRemoved() && allEnd() && writePage();
-    if (!done)
+    const bool done = firstStarts() && secondRaisesIt() && waitersQueue() && oneCancels() && firstRestarts() && nobodyAnswers() && waiterTakesOver()
+        && anyLockIsTaken() && fileIsRemoved() && allEnd() && writePage();
+    if (!done) {
+        for (const Copy *copy : {m_first.get(), m_waiter.get(), m_last.get()}) {
+            if (copy && !copy->error().isEmpty())
+                complain(copy->error() + u' ' + copy->complaints());
+        }
         return complain(tr("The tour has failed.")), 2;
+    }
     printLine(stdout, m_folder.absoluteFilePath(QStringLiteral("index.md")));
     return 0;
 }
 
-bool Tour::firstHolds()
+std::unique_ptr<Copy> Tour::start(const QStringList &arguments) const
 {
-    m_first = std::make_unique<Copy>(QStringList{QStringLiteral("--lock"), m_lockPath});
-    return m_first->expect(QStringLiteral("HeldByUs"), {m_first->pid()})
-        && picture(m_first.get(), QStringLiteral("first-holds"), tr("The first copy holds the lock: it is the one instance."));
+    return std::make_unique<Copy>(QCoreApplication::applicationFilePath(), arguments, m_environment);
 }
 
-bool Tour::secondIsRefused()
+bool Tour::firstStarts()
+{
+    m_first = start({});
+    return m_first->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {m_first->pid()})
+        && picture(m_first.get(), QStringLiteral("first-start"), tr("The first copy holds the lock of the application: it is the one instance."));
+}
+
+bool Tour::secondRaisesIt()
 {
     QProcess second;
-    second.start(QCoreApplication::applicationFilePath(), {QStringLiteral("--lock"), m_lockPath});
+    second.setProcessEnvironment(m_environment);
+    second.start(QCoreApplication::applicationFilePath(), {QStringLiteral("--lock"), m_otherPath});
     const bool ended = second.waitForFinished(std::chrono::milliseconds(kPatience).count());
     const QString said = QString::fromLocal8Bit(second.readAllStandardError());
-    if (!ended || second.exitCode() != 0 || !said.contains(m_first->pid()))
-        return complain(tr("The second copy was not refused: %1").arg(said));
-    m_page += tr("\nA second copy ends without a window, and says who is in the way:\n") + QStringLiteral("\n    %1").arg(said);
-    return true;
+    if (!ended || second.exitCode() != 0 || !said.contains(QString::number(m_first->pid())))
+        return complain(tr("The second copy did not find the first: %1").arg(said));
+    m_page += tr("\nA second copy, started with `--lock`, ends without a window, and says who runs already:\n") + QStringLiteral("\n    %1").arg(said);
+    return m_first->expect(QStringLiteral("any"), QStringLiteral("Free"), {})
+        && picture(m_first.get(), QStringLiteral("second-start"), tr("It has called the first window to the front, which now shows what the second was asked for."));
 }
 
 bool Tour::waitersQueue()
 {
-    const QStringList arguments{QStringLiteral("--lock"), m_lockPath, QStringLiteral("--wait")};
-    m_waiter = std::make_unique<Copy>(arguments);
-    if (!m_waiter->expect(QStringLiteral("Waiting"), {m_first->pid(), m_waiter->pid()}))
+    m_waiter = start({QStringLiteral("--wait")});
+    if (!m_waiter->expect(QStringLiteral("status"), QStringLiteral("Waiting"), {m_first->pid(), m_waiter->pid()}))
         return false;
-    m_third = std::make_unique<Copy>(arguments);
-    const QStringList everyone{m_first->pid(), m_waiter->pid(), m_third->pid()};
-    return m_third->expect(QStringLiteral("Waiting"), everyone) && m_first->expect(QStringLiteral("HeldByUs"), everyone)
-        && picture(m_third.get(), QStringLiteral("third-waits"), tr("Two more copies wait in line, without freezing; this one is the last."))
-        && picture(m_first.get(), QStringLiteral("first-sees-the-queue"), tr("The first copy sees them come."));
+    m_last = start({QStringLiteral("--wait")});
+    const QList<qint64> everyone{m_first->pid(), m_waiter->pid(), m_last->pid()};
+    return m_last->expect(QStringLiteral("status"), QStringLiteral("Waiting"), everyone)
+        && m_first->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), everyone)
+        && picture(m_last.get(), QStringLiteral("waiting"), tr("Two more copies, started with `--wait`, queue without freezing. This one is the last."))
+        && picture(m_first.get(), QStringLiteral("queue"), tr("The first copy sees them come."));
 }
 
 bool Tour::oneCancels()
 {
-    return m_third->click(QStringLiteral("cancel")) && m_third->expect(QStringLiteral("HeldByOther"), {m_first->pid(), m_waiter->pid()})
-        && picture(m_third.get(), QStringLiteral("third-cancels"), tr("The last one stops waiting and is out of the queue at once."));
+    if (!m_last->ask(QStringLiteral("click cancelWait")) || m_last->waitForExitCode() != 1)
+        return complain(tr("The wait was not cancelled."));
+    return m_first->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {m_first->pid(), m_waiter->pid()})
+        && picture(m_first.get(), QStringLiteral("cancelled"), tr("The last one was cancelled, and is out of the queue at once."));
+}
+
+bool Tour::firstRestarts()
+{
+    if (!m_first->ask(QStringLiteral("leave restart")))
+        return false;
+    const QDeadlineTimer deadline(kPatience);
+    LockParticipant holder;
+    do {
+        QThread::msleep(10); // the queue is looked at from outside, and tells nobody when it changes
+        holder = LockQueue::of(m_lockPath).holder();
+    } while ((holder.pid() < 0 || holder.pid() == m_first->pid()) && !deadline.hasExpired());
+    if (holder.pid() < 0 || holder.pid() == m_first->pid())
+        return complain(tr("Nobody has taken over."));
+    m_successor = holder.pid();
+    return m_first->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {m_successor, m_waiter->pid()})
+        && picture(m_first.get(), QStringLiteral("restarted"),
+                   tr("*Restart* has handed the lock to a fresh copy, with another process number. Who was next in line still is."));
+}
+
+bool Tour::nobodyAnswers()
+{
+    ::kill(pid_t(m_successor), SIGSTOP);
+    m_last = start({});
+    return m_last->ask(QStringLiteral("await notResponding")) && m_last->ask(QStringLiteral("await state ") + QCoreApplication::translate("NotRespondingDialog", "stopped"))
+        && picture(m_last.get(), QStringLiteral("not-responding"),
+                   tr("That copy was stopped, so another start gets no answer. It asks what to do, and kills nobody."))
+        && m_last->ask(QStringLiteral("click takeOver"))
+        && m_last->expect(QStringLiteral("status"), QStringLiteral("Waiting"), {m_successor, m_waiter->pid(), m_last->pid()})
+        && picture(m_last.get(), QStringLiteral("wait-and-take-over"), tr("*Wait and take over* queues, behind the one that waits already."));
 }
 
 bool Tour::waiterTakesOver()
 {
-    m_first->kill();
-    return m_waiter->expect(QStringLiteral("HeldByUs"), {m_waiter->pid()})
-        && picture(m_waiter.get(), QStringLiteral("waiter-takes-over"),
-                   tr("The first copy was killed: the kernel hands the lock to the next in line."));
+    ::kill(pid_t(m_successor), SIGKILL);
+    return m_waiter->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {m_waiter->pid(), m_last->pid()})
+        && picture(m_waiter.get(), QStringLiteral("take-over"), tr("The stopped copy was killed: the kernel hands the lock to the next in line, which opens its window."));
 }
 
-bool Tour::waiterReleases()
+bool Tour::anyLockIsTaken()
 {
-    if (!m_waiter->click(QStringLiteral("release")) || !m_waiter->expect(QStringLiteral("Free"), {}))
-        return false;
-    if (QFile::exists(m_lockPath))
-        return complain(tr("The last one out has left %1 behind.").arg(m_lockPath));
-    return picture(m_waiter.get(), QStringLiteral("waiter-releases"), tr("Released: nobody waits, so the file is gone as well."));
+    return m_waiter->ask(QStringLiteral("type ") + m_otherPath) && m_waiter->expect(QStringLiteral("any"), QStringLiteral("Free"), {})
+        && m_waiter->ask(QStringLiteral("click acquire"))
+        && m_waiter->expect(QStringLiteral("any"), QStringLiteral("HeldByUs"), {m_waiter->pid()})
+        && picture(m_waiter.get(), QStringLiteral("any-lock"), tr("Any other lock file can be watched, and taken. The log has each call and each signal."));
 }
 
 bool Tour::fileIsRemoved()
 {
-    return m_waiter->click(QStringLiteral("acquire")) && m_waiter->expect(QStringLiteral("HeldByUs"), {m_waiter->pid()})
-        && m_third->ask(QStringLiteral("watch ") + m_lockPath)
-        && m_third->expect(QStringLiteral("HeldByOther"), {m_waiter->pid()}, QStringLiteral("watched"))
-        && picture(m_third.get(), QStringLiteral("third-watches"), tr("Any lock file can be watched without taking it."))
-        && QFile::remove(m_lockPath) && m_waiter->expect(QStringLiteral("Lost"), {})
+    return QFile::remove(m_otherPath) && m_waiter->expect(QStringLiteral("any"), QStringLiteral("Lost"), {})
         && picture(m_waiter.get(), QStringLiteral("file-removed"), tr("Somebody has removed the file while it was held: the holder is told."));
 }
 
 bool Tour::allEnd()
 {
-    return (m_waiter->end() && m_third->end()) || complain(tr("A copy did not end well."));
+    if (!m_last->ask(QStringLiteral("click cancelWait")) || m_last->waitForExitCode() != 1 || !m_waiter->end())
+        return complain(tr("A copy did not end well."));
+    return !LockQueue::of(m_lockPath).isHeld() || complain(tr("The lock is still held."));
 }
 
 bool Tour::picture(Copy *copy, const QString &name, const QString &sentence)

@@ -2,9 +2,10 @@
 #ifndef TOUR_H
 #define TOUR_H
 
+#include "copy.h"
+
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qdir.h>
-#include <QtCore/qprocess.h>
 #include <QtCore/qtemporarydir.h>
 
 #include <memory>
@@ -26,27 +27,31 @@ public:
     int run();
 
 private:
-    class Copy;
-
-    bool firstHolds();
-    bool secondIsRefused();
+    std::unique_ptr<Copy> start(const QStringList &arguments) const;
+    bool firstStarts();
+    bool secondRaisesIt();
     bool waitersQueue();
     bool oneCancels();
+    bool firstRestarts();
+    bool nobodyAnswers();
     bool waiterTakesOver();
-    bool waiterReleases();
+    bool anyLockIsTaken();
     bool fileIsRemoved();
     bool allEnd();
     bool picture(Copy *copy, const QString &name, const QString &sentence);
     bool writePage() const;
 
     QDir m_folder;
-    QTemporaryDir m_lockFolder;
-    QString m_lockPath;
+    QTemporaryDir m_runtime; // an instance of the user's own is left alone
+    QProcessEnvironment m_environment;
+    QString m_lockPath;  // of the instance
+    QString m_otherPath; // of the lock to play with
     QString m_page;
     int m_pictures = 0;
     std::unique_ptr<Copy> m_first;
+    qint64 m_successor = 0; // of the first; speaks through it
     std::unique_ptr<Copy> m_waiter;
-    std::unique_ptr<Copy> m_third;
+    std::unique_ptr<Copy> m_last;
 };
 
 #endif

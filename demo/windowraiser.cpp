@@ -62,7 +62,8 @@ void activateOnX11(xcb_connection_t *connection, xcb_window_t window, const QByt
 void activate(QWidget *window, const QByteArray &activationToken)
 {
 #if QT_CONFIG(xcb)
-    if (const auto *x11 = qGuiApp->nativeInterface<QNativeInterface::QX11Application>())
+    const auto *x11 = qGuiApp->nativeInterface<QNativeInterface::QX11Application>();
+    if (x11 && QGuiApplication::platformName() == QLatin1String("xcb")) // the offscreen plugin has the interface too, and no windows of X11
         return activateOnX11(x11->connection(), xcb_window_t(window->winId()), activationToken);
 #endif
     if (!activationToken.isEmpty())

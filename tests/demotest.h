@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: 0BSD
+#ifndef QTLOCKFILE_DEMOTEST_H
+#define QTLOCKFILE_DEMOTEST_H
+
+#include "copy.h"
+
+#include <QtCore/qcoreapplication.h>
+#include <QtCore/qdeadlinetimer.h>
+#include <QtCore/qfile.h>
+#include <QtCore/qtemporarydir.h>
+#include <QtCore/qtimer.h>
+#include <QtTest/qtest.h>
+
+#include <chrono>
+#include <memory>
+
+// What the tests of the demo share: a wait, and copies of the demo in a world of their own.
+
+using namespace std::chrono_literals;
+
+constexpr std::chrono::milliseconds kLong = 60s; // must happen; ends as soon as it has
+
+// Runs the event loop until the condition is true.
+template <typename Condition>
+bool must(Condition condition)
+{
+    const QDeadlineTimer deadline(kLong);
+    QTimer look; // for what no event tells of
+    look.start(5ms);
+    while (!condition()) {
+        if (deadline.hasExpired())
+            return false;
+        QCoreApplication::processEvents(QEventLoop::AllEvents | QEventLoop::WaitForMoreEvents);
+    }
+    return true;
+}
+
+// What a program that has run to its end has left; exitCode is -1 if it crashed or did not end.
+struct Result
+{
+    int exitCode;
+    QString output;
+    QString errors;
+};
+
+// A user's runtime folder, in which the demo has one instance, apart from all others.
+class Runtime
+{
+public:
+    explicit Runtime(const QProcessEnvironment &environment = QProcessEnvironment::systemEnvironment()) : m_environment(environment)
+    {
+        m_environment.insert(QStringLiteral("XDG_RUNTIME_DIR"), m_folder.path());
+    }
+
+    QString path(const QString &name = QString()) const { return m_folder.filePath(name); }
+    QString lockPath() const { return path(QStringLiteral("qtlockfile-demo/lock")); }
+    QProcessEnvironment &environment() { return m_environment; }
+
+    // A copy with a window, driven over its standard input.
+    std::unique_ptr<Copy> start(const QStringList &arguments = {}) const
+    {
+        return std::make_unique<Copy>(QStringLiteral(DEMO_PROGRAM), arguments, m_environment);
+    }
+
+    // Runs the demo to its end.
+    Result run(const QStringList &arguments) const { return run(arguments, m_environment); }
+
+    // The same where no window can be opened: any QApplication would abort.
+    Result runWithoutDisplay(const QStringList &arguments) const
+    {
+        QProcessEnvironment environment = m_environment;
+        environment.insert(QStringLiteral("QT_QPA_PLATFORM"), QStringLiteral("there-is-none"));
+        return run(arguments, environment);
+    }
+
+private:
+    static Result run(const QStringList &arguments, const QProcessEnvironment &environment)
+    {
+        QProcess process;
+        process.setProcessEnvironment(environment);
+        process.start(QStringLiteral(DEMO_PROGRAM), arguments);
+        const bool ended = process.waitForFinished(int(2 * kLong.count())) && process.exitStatus() == QProcess::NormalExit;
+        return {ended ? process.exitCode() : -1, QString::fromLocal8Bit(process.readAllStandardOutput()),
+                QString::fromLocal8Bit(process.readAllStandardError())};
+    }
+
+    QTemporaryDir m_folder; // QTemporaryDir makes it 0700
+    QProcessEnvironment m_environment;
+};
+
+#endif
