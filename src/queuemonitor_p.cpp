@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 // Looks at queues when something happens, on one thread for the whole process: inotify(7) allows a user 128 instances
@@ -32,7 +33,7 @@
 //
 // When to look. The event can come a moment before the lock: a peer opens and then locks, and the kernel tells of a
 // close before it drops the locks. So look at once, and again 5 and 25 ms after the last event; and however fast the
-// events come, pause between two looks for some time, the longer the longer the look took.
+// events come, pause between two looks for some time, the longer the more the look cost.
 //
 // Where. On the file; on its folder while there is none; on the nearest ancestor while there is no folder either; and
 // for moves on all folders above. Always first the watch, then the look, so nothing falls between. Where a watch is
@@ -96,6 +97,14 @@ bool isBlind(const std::string &path)
     default:
         return false;
     }
+}
+
+// Of this thread: on a busy machine a look takes long that costs little.
+Clock::duration cpuTime()
+{
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 // Whether the path can be opened again without anything happening there.
@@ -313,6 +322,7 @@ void Watch::settle()
 
 void Watch::look(const Subscribers &subscribers, Clock::time_point now)
 {
+    const Clock::duration cpuBefore = cpuTime();
     m_lastLook = now;
     m_looksDone = std::min(m_looksDone + 1, kLooksAfterEvent.size());
     settle();
@@ -327,8 +337,7 @@ void Watch::look(const Subscribers &subscribers, Clock::time_point now)
         if (changed || subscriber->isNew)
             subscriber->tell(m_look);
     }
-    const auto end = Clock::now();
-    m_pauseUntil = end + std::clamp<Clock::duration>(kPausePerLook * (end - now), kShortestPause, kLongestPause);
+    m_pauseUntil = Clock::now() + std::clamp<Clock::duration>(kPausePerLook * (cpuTime() - cpuBefore), kShortestPause, kLongestPause);
 }
 
 struct Monitor
