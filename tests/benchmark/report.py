@@ -5,7 +5,7 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
+import tempfile
 
 NAMES = {
     "ours-remove": "this library",
@@ -39,7 +39,7 @@ class Figures:
         return key in self.values
 
     def all(self, *key):
-        return self.values[key]
+        return self.values.get(key, [])
 
     def median(self, *key):
         return statistics.median(self.values[key])
@@ -60,40 +60,31 @@ def figure(value):
 
 
 class Table:
-    """Rows of what was measured, what was found, what is asked, and whether that is met."""
+    """What is measured, what is asked, and on each disk what was found and whether that is enough."""
 
-    def __init__(self):
-        self.rows = []
+    def __init__(self, disks):
+        self.disks = disks
+        self.rows = {}
 
-    def add(self, disk, what, found, asked, met):
-        self.rows.append((what, disk, found, asked, "met" if met else "**missed**"))
+    def add(self, disk, what, asked, found, met):
+        self.rows.setdefault((what, asked), {})[disk] = f"{'met' if met else '**missed**'}: {found}"
 
-    def ratio(self, disk, what, unit, ours, reference, asked):
-        """The bar is compared within each round; what it says is their median."""
-        ratios = [a / b for a, b in zip(ours, reference)]
-        self.add(
-            disk, what, f"{spread(ours)} {unit}", f"{asked} = {figure(statistics.median(reference))} {unit}; {spread(ratios)} of it",
-            statistics.median(ratios) <= 1)
+    def ratio(self, disk, what, asked, unit, ours, reference):
+        """Compared within each round; what counts is the median of that."""
+        ratio = statistics.median(a / b for a, b in zip(ours, reference))
+        self.add(disk, what, asked, f"{spread(ours)} of {figure(statistics.median(reference))} {unit}", ratio <= 1)
 
     def markdown(self):
-        head = ("measured", "disk", "this library", "bar", "")
-        return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *self.rows)]
+        lines = [("measured", "bar", *self.disks), ["---"] * (2 + len(self.disks))]
+        lines += [(*row, *(cells.get(disk, "") for disk in self.disks)) for row, cells in self.rows.items()]
+        return [f"| {' | '.join(line)} |" for line in lines]
 
 
 def bars(figures):
-    table = Table()
-    for disk in figures.disks():
-        cycle_bars(figures, table, disk)
-        eventloop_bars(figures, table, disk)
-        crowd_bars(figures, table, disk)
-        queue_bars(figures, table, disk)
-        look_bars(figures, table, disk)
-        for quantity, text, share in (
-                ("ms to the first paint", "the demo: from exec to the first paint", 1.2),
-                ("ms to the exit of a second start", "the demo, second start: from exec to exit", 0.8)):
-            if figures.has(disk, "startup", "demo", quantity):
-                reference = [share * value for value in figures.all(disk, "startup", "bare", quantity)]
-                table.ratio("", text, "ms", figures.all(disk, "startup", "demo", quantity), reference, f"{share} × bare program")
+    table = Table(figures.disks())
+    for rows in (cycle_bars, eventloop_bars, slow_disk_bars, hand_over_bars, crowd_bars, growth_bars, waiting_bars, look_bars, startup_bars):
+        for disk in figures.disks():
+            rows(figures, table, disk)
     return table
 
 
@@ -101,112 +92,131 @@ def cycle_bars(figures, table, disk):
     if not figures.has(disk, "cycle", "ours-remove", "us"):
         return
     hand_over = figures.all(disk, "cycle", "thread", "us there and back")
+    what = "`tryAcquire()`, `release()`, `waitForReleased()`, uncontended"
     for way, text in (("remove", "removing"), ("keep", "keeping")):
-        ours = figures.all(disk, "cycle", f"ours-{way}", "us")
         bare = figures.all(disk, "cycle", f"bare-{way}", "us")
         table.ratio(
-            disk, f"`tryAcquire()`, `release()`, `waitForReleased()`, uncontended, {text}", "µs", ours,
-            [1.5 * a + b for a, b in zip(bare, hand_over)], "1.5 × bare calls + thread hand-over")
+            disk, f"{what}, {text}", "1.5 × bare calls + thread hand-over and back", "µs", figures.all(disk, "cycle", f"ours-{way}", "us"),
+            [1.5 * a + b for a, b in zip(bare, hand_over)])
     qt = figures.median(disk, "cycle", "qlockfile", "us") / figures.median(disk, "cycle", "ours-remove", "us")
-    asked = 1 if disk == "tmpfs" else 10
-    table.add(disk, "the same, against QLockFile", f"{figure(qt)} × faster", f"{asked} × faster", qt >= asked)
+    table.add(disk, f"{what}, against QLockFile", "10 × faster; faster on tmpfs", f"{figure(qt)} ×", qt >= (1 if disk == "tmpfs" else 10))
 
 
 def eventloop_bars(figures, table, disk):
-    if figures.has(disk, "acquired", "ours", "us"):
-        reference = [2 * a + b for a, b in zip(figures.all(disk, "acquired", "empty call", "us"), figures.all(disk, "acquired", "bare calls", "us"))]
-        table.ratio(
-            disk, "`acquire()` → `acquired()` slot, uncontended", "µs", figures.all(disk, "acquired", "ours", "us"), reference,
-            "2 × empty queued call and back + bare calls")
-        reference = [1.5 * value for value in figures.all(disk, "caller", "bare hand-over", "us")]
-        for call in ("acquire()", "release()"):
-            table.ratio(
-                disk, f"spent by the caller inside `{call}`", "µs", figures.all(disk, "caller", call, "us"), reference, "1.5 × bare hand-over to an idle thread")
-            worst = figures.all(disk, "caller", call, "us 99.9 %")
-            bare = figures.median(disk, "caller", "bare hand-over", "us 99.9 %")
-            table.add(
-                disk, f"the same, 99.9th percentile of `{call}`", f"{spread(worst)} µs", f"1000 µs (bare hand-over: {figure(bare)} µs)",
-                statistics.median(worst) < 1000)
-    if figures.has(disk, "slow disk", "acquire()", "us"):
-        for call in ("acquire()", "release()"):
-            values = figures.all(disk, "slow disk", call, "us")
-            table.add("FUSE", f"the same where `open` takes 2 s, `{call}`", f"worst {figure(max(values))} µs", "1000 µs", max(values) < 1000)
-        gap = figures.all(disk, "slow disk", "longest gap between turns of the event loop", "ms")
-        table.add("FUSE", "longest gap between turns of the event loop meanwhile", f"{figure(max(gap))} ms", "20 ms", max(gap) <= 20)
-    if figures.has(disk, "hand-over", "ours-remove", "us"):
-        thread = figures.median(disk, "hand-over", "thread", "us")
-        kernel = figures.median(disk, "hand-over", "whole-keep", "us")
-        ours = figures.all(disk, "hand-over", "ours-remove", "us")
-        median = statistics.median(ours)
-        bar = 1.5 * (kernel + 2 * thread)
-        table.add(
-            disk, "`release()` in one process → `acquired()` slot in another", f"{spread(ours)} µs",
-            f"1.5 × (fcntl hand-over + 2 thread hand-overs) = 1.5 × ({figure(kernel)} + 2 × {figure(thread)}) = {figure(bar)} µs", median <= bar)
-        qt = figures.median(disk, "hand-over", "qlockfile", "us") / median
-        table.add(disk, "the same, against QLockFile", f"{figure(qt)} × faster", "500 × faster", qt >= 500)
+    if not figures.has(disk, "acquired", "ours", "us"):
+        return
+    reference = [2 * a + b for a, b in zip(figures.all(disk, "acquired", "empty call", "us"), figures.all(disk, "acquired", "bare calls", "us"))]
+    table.ratio(
+        disk, "`acquire()` → `acquired()` slot, uncontended", "2 × empty queued call to an idle thread and back + bare calls", "µs",
+        figures.all(disk, "acquired", "ours", "us"), reference)
+    bare = figures.all(disk, "caller", "bare hand-over", "us")
+    for call in ("acquire()", "release()"):
+        what = f"spent by the caller inside `{call}`"
+        table.ratio(disk, what, "1.5 × bare hand-over to an idle thread", "µs", figures.all(disk, "caller", call, "us"), [1.5 * value for value in bare])
+        worst = figures.all(disk, "caller", call, "us 99.9 %")
+        table.add(disk, f"{what}, 99.9th percentile", "1 ms", f"{spread(worst)} µs", statistics.median(worst) < 1000)
+
+
+def slow_disk_bars(figures, table, disk):
+    if not figures.has(disk, "slow disk", "acquire()", "us"):
+        return
+    for call in ("acquire()", "release()"):
+        worst = max(figures.all(disk, "slow disk", call, "us"))
+        table.add(disk, f"spent by the caller inside `{call}` on a FUSE disk whose `open` takes 2 s", "1 ms", f"worst {figure(worst)} µs", worst < 1000)
+    gap = max(figures.all(disk, "slow disk", "longest gap between turns of the event loop", "ms"))
+    table.add(disk, "longest gap between turns of the event loop meanwhile", "20 ms", f"{figure(gap)} ms", gap <= 20)
+
+
+def hand_over_bars(figures, table, disk):
+    if not figures.has(disk, "hand-over", "ours-remove", "us"):
+        return
+    thread = figures.median(disk, "hand-over", "thread", "us")
+    kernel = figures.median(disk, "hand-over", "whole-keep", "us")
+    ours = figures.all(disk, "hand-over", "ours-remove", "us")
+    bar = 1.5 * (kernel + 2 * thread)
+    what = "`release()` in one process → `acquired()` slot in another"
+    table.add(
+        disk, what, "1.5 × (fcntl hand-over + 2 thread hand-overs)", f"{spread(ours)} of 1.5 × ({figure(kernel)} + 2 × {figure(thread)}) = {figure(bar)} µs",
+        statistics.median(ours) <= bar)
+    qt = figures.median(disk, "hand-over", "qlockfile", "us") / statistics.median(ours)
+    table.add(disk, f"{what}, against QLockFile", "500 × less", f"{figure(qt)} ×", qt >= 500)
 
 
 def crowd_bars(figures, table, disk):
-    for size in CROWDS:
-        row = f"crowd of {size}"
-        if not figures.has(disk, row, "ours-remove", "per second"):
-            continue
-        what = f"{size} processes, 500 µs critical section: "
-        ours = figures.all(disk, row, "ours-remove", "per second")
-        ratios = [a / b for a, b in zip(ours, figures.all(disk, row, "whole-keep", "per second"))]
-        table.add(
-            disk, what + "acquisitions per second", f"{spread(ours)}", f"0.95 × whole-file lock without removal; {spread(ratios)} of it",
-            statistics.median(ratios) >= 0.95)
-        for quantity, name, asked, met in (
-                ("fewest/most", "fewest/most of one process", "0.9", lambda value: value >= 0.9),
-                ("opens", "opens per acquisition", "1.05", lambda value: value <= 1.05),
-                ("worst wait / (processes x period)", "worst wait / (processes × period)", "1.5", lambda value: value <= 1.5)):
-            values = figures.all(disk, row, "ours-remove", quantity)
-            table.add(disk, what + name, spread(values), asked, met(statistics.median(values)))
+    sizes = [size for size in CROWDS if figures.has(disk, f"crowd of {size}", "ours-remove", "per second")]
+    if not sizes:
+        return
+    what = f"{', '.join(map(str, sizes))} processes, 500 µs critical section, removing: "
+
+    def each(asked, name, values, met):
+        medians = [statistics.median(value) for value in values]
+        table.add(disk, what + name, asked, " / ".join(f"{value:.2f}" for value in medians), all(map(met, medians)))
+
+    def all_of(kind, quantity):
+        return [figures.all(disk, f"crowd of {size}", kind, quantity) for size in sizes]
+
+    each(
+        "0.95", "throughput, compared to the whole-file lock without removal",
+        [[a / b for a, b in zip(*pair)] for pair in zip(all_of("ours-remove", "per second"), all_of("whole-keep", "per second"))], lambda value: value >= 0.95)
+    each("0.9", "fewest/most acquisitions of one process", all_of("ours-remove", "fewest/most"), lambda value: value >= 0.9)
+    each("1.05", "opens per acquisition", all_of("ours-remove", "opens"), lambda value: value <= 1.05)
+    each("1.5", "worst wait / (processes × mean hand-over period)", all_of("ours-remove", "worst wait / (processes x period)"), lambda value: value <= 1.5)
 
 
-def queue_bars(figures, table, disk):
+def growth_bars(figures, table, disk):
     walk = "one walk of the kernel's list"
-    if figures.has(disk, "queue of 1000", walk, "us"):
-        grown = figures.median(disk, "queue of 1000", walk, "us") / figures.median(disk, "queue of 1", walk, "us")
-        for cost, text in (("join", "joining a queue of 1000"), ("leave", "leaving it")):
-            ours = figures.median(disk, "queue of 1000", cost, "us")
-            ratio = ours / figures.median(disk, "queue of 1", cost, "us")
-            table.add(disk, text, f"{figure(ours)} µs, {figure(ratio)} × as long as with 1", f"{figure(grown)} ×, as the kernel's walk of its list", ratio <= grown)
+    if not figures.has(disk, "queue of 1000", walk, "us"):
+        return
+    grown = figures.median(disk, "queue of 1000", walk, "us") / figures.median(disk, "queue of 1", walk, "us")
+    for cost, text in (("join", "joining a queue"), ("leave", "leaving a queue")):
+        first, last = (figures.median(disk, f"queue of {size}", cost, "us") for size in (1, 1000))
+        table.add(
+            disk, f"{text} of 1000, compared to one of 1", "no more than one walk of the kernel's list of locks",
+            f"{figure(first)} → {figure(last)} µs, {figure(last / first)} × of {figure(grown)} ×", last / first <= grown)
+
+
+def waiting_bars(figures, table, disk):
     row = "1000 waiting"
-    if figures.has(disk, row, "each", "KiB"):
-        for contender, quantity, name, asked, met in (
-                ("each", "KiB", "1000 `LockFile`s waiting in one process: resident, each", "32 KiB", lambda value: value <= 32),
-                ("all", "wake-ups", "the same: wake-ups in 10 s", "0", lambda value: value == 0),
-                ("all", "ms of CPU", "the same: CPU in 10 s", "0 ms", lambda value: value < 1),
-                ("all cancelled", "ms", "the same: all cancelled", "1000 ms", lambda value: value <= 1000)):
-            value = figures.median(disk, row, contender, quantity)
-            table.add(disk, name, f"{figure(value)} {asked.split()[-1] if ' ' in asked else ''}".strip(), asked, met(value))
+    if not figures.has(disk, row, "each", "KiB"):
+        return
+    for contender, quantity, name, asked, unit, limit in (
+            ("each", "KiB", "resident, each", "32 KiB", "KiB", 32), ("all", "wake-ups", "wake-ups in 10 s", "none", "", 0),
+            ("all", "ms of CPU", "CPU in 10 s, of which the asking takes some", "none", "ms", 1), ("all cancelled", "ms", "all cancelled", "1 s", "ms", 1000)):
+        value = figures.median(disk, row, contender, quantity)
+        table.add(disk, f"1000 `LockFile`s waiting in one process: {name}", asked, f"{figure(value)} {unit}".strip(), value <= limit)
 
 
 def look_bars(figures, table, disk):
+    asked = "median 10 ms, all 50 ms"
+
+    def add(what, row, extra=""):
+        if figures.has(disk, row, "ours", "us"):
+            values = figures.all(disk, row, "ours", "us")
+            worst = max(figures.all(disk, row, "ours", "us worst"))
+            table.add(
+                disk, what, asked, f"{figure(statistics.median(values) / 1000)}, worst {figure(worst / 1000)} ms{extra}",
+                statistics.median(values) < 10000 and worst < 50000)
+
     for size in (0, 10, 100, 1000):
-        row = f"of() with {size}"
-        if not figures.has(disk, row, "ours", "us"):
-            continue
-        values = figures.all(disk, row, "ours", "us")
-        worst = max(figures.all(disk, row, "ours", "us worst"))
-        names = figures.median(disk, row, "reading /proc/PID/stat of all", "us")
-        table.add(
-            disk, f"`LockQueue::of()` with {size} processes waiting", f"{spread(values)} µs, worst {figure(worst)}",
-            f"median 10 ms, all 50 ms (opening and reading their `/proc/PID/stat`: {figure(names)} µs)",
-            statistics.median(values) < 10000 and worst < 50000)
+        names = figures.all(disk, f"of() with {size}", "reading /proc/PID/stat of all", "us")
+        extra = f"; reading `/proc/PID/stat` of all takes {figure(statistics.median(names) / 1000)} ms" if size == 1000 and names else ""
+        add(f"`LockQueue::of()` with {size} processes waiting", f"of() with {size}", extra)
     if figures.has(disk, "1000 waiting", "LockQueue::of()", "us"):
         value = figures.median(disk, "1000 waiting", "LockQueue::of()", "us")
-        table.add(disk, "`LockQueue::of()` with 1000 waiting in one process", f"{figure(value)} µs", "median 10 ms", value < 10000)
-    for row, text in (("acquire elsewhere", "an acquire elsewhere → `queueChanged()`"), ("release elsewhere", "a release elsewhere → `queueChanged()`"),
-                      ("kill elsewhere", "a kill elsewhere → `queueChanged()`"), ("rm", "`rm` → `lost()`")):
-        if not figures.has(disk, row, "ours", "us"):
-            continue
-        values = figures.all(disk, row, "ours", "us")
-        worst = max(figures.all(disk, row, "ours", "us worst"))
-        table.add(
-            disk, text, f"{spread(values)} µs, worst {figure(worst)}", "median 10 ms, all 50 ms", statistics.median(values) < 10000 and worst < 50000)
+        table.add(disk, "`LockQueue::of()` with 1000 waiting in one process", asked, f"{figure(value / 1000)} ms", value < 10000)
+    add("an acquire elsewhere → `queueChanged()`", "acquire elsewhere")
+    add("a release elsewhere → `queueChanged()`", "release elsewhere")
+    add("a kill elsewhere → `queueChanged()`", "kill elsewhere")
+    add("`rm` → `lost()`", "rm")
+
+
+def startup_bars(figures, table, disk):
+    for quantity, text, share in (
+            ("ms to the first paint", "the demo: from exec to the first paint", 1.2),
+            ("ms to the exit of a second start", "the demo, second start: from exec to exit", 0.8)):
+        if figures.has(disk, "startup", "demo", quantity):
+            reference = [share * value for value in figures.all(disk, "startup", "bare", quantity)]
+            table.ratio(disk, text, f"{share} × bare program", "ms", figures.all(disk, "startup", "demo", quantity), reference)
 
 
 def contenders(figures):
@@ -243,37 +253,42 @@ def machine():
 
 
 def write_charts(figures, folder):
-    """One data file per chart, and gnuplot's pictures of them."""
-    def save(name, lines):
-        with open(f"{folder}/{name}.dat", "w") as data:
-            data.writelines(line + "\n" for line in lines)
-
+    """Only of a run of all rows: one data file per chart, and gnuplot's pictures of them."""
     disks = figures.disks()
-    for name, row in (("cycle", "cycle"), ("hand-over", "hand-over")):
-        save(name, [
-            "\t".join([f'"{text}"'] + [f"{figures.median(disk, row, kind, 'us'):.2f}" if figures.has(disk, row, kind, "us") else "NaN" for disk in disks])
-            for kind, text in NAMES.items() if any(figures.has(disk, row, kind, "us") for disk in disks)])
-    disk = disks[-1]
-    save("crowd", [
-        "\t".join([str(size)] + [
-            f"{figures.median(disk, f'crowd of {size}', kind, quantity):.4f}"
-            for kind in ("ours-remove", "whole-keep") for quantity in ("per second", "worst wait ms", "fewest/most")])
-        for size in CROWDS if figures.has(disk, f"crowd of {size}", "ours-remove", "per second")])
-    save("growth", [
-        "\t".join([str(size)] + [
-            f"{figures.median(disk, f'queue of {size}', cost, 'us'):.2f}" for cost in ("join", "leave", "place", "one walk of the kernel's list")])
-        for size in (1, 3, 10, 30, 100, 300, 1000) if figures.has(disk, f"queue of {size}", "join", "us")])
-    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "charts.gp")
-    subprocess.run(["gnuplot", "-e", f"disks='{' '.join(disks)}'", script], cwd=folder, check=True)
-    for name in ("cycle", "hand-over", "crowd", "growth"):
-        os.remove(f"{folder}/{name}.dat")
+    sizes = [size for size in CROWDS if figures.has(disks[-1], f"crowd of {size}", "ours-remove", "per second")]
+    queues = [size for size in (1, 3, 10, 30, 100, 300, 1000) if figures.has(disks[-1], f"queue of {size}", "join", "us")]
+    if not (sizes and queues and all(figures.has(disk, row, "ours-remove", "us") for disk in disks for row in ("cycle", "hand-over"))):
+        return
+    with tempfile.TemporaryDirectory() as data:
+        def save(name, lines):
+            with open(f"{data}/{name}.dat", "w") as file:
+                file.writelines("\t".join(map(str, line)) + "\n" for line in lines)
+
+        for row in ("cycle", "hand-over"):
+            save(row, [
+                [f'"{name}"', *(figures.median(disk, row, kind, "us") if figures.has(disk, row, kind, "us") else "NaN" for disk in disks)]
+                for kind, name in NAMES.items() if any(figures.has(disk, row, kind, "us") for disk in disks)])
+        save("crowd", [
+            [size, *(figures.median(disks[-1], f"crowd of {size}", kind, quantity)
+                     for kind in ("ours-remove", "whole-keep") for quantity in ("per second", "fewest/most"))]
+            for size in sizes])
+        save("growth", [
+            [size, *(figures.median(disks[-1], f"queue of {size}", cost, "us") for cost in ("join", "leave", "place", "one walk of the kernel's list"))]
+            for size in queues])
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "charts.gp")
+        subprocess.run(["gnuplot", "-e", f"disks='{' '.join(disks)}'; results='{os.path.abspath(folder)}'", script], cwd=data, check=True)
 
 
 def write(figures, folder):
     os.makedirs(folder, exist_ok=True)
+    if not figures.disks():
+        print("Nothing was measured")
+        return
     table = bars(figures)
-    for what, disk, found, asked, met in table.rows:
-        print(f"{met.strip('*'):6}  {disk:6}  {what}: {found} (bar: {asked})")
+    for (what, asked), cells in table.rows.items():
+        print(f"{what} (bar: {asked})")
+        for disk, found in cells.items():
+            print(f"    {disk}: {found.replace('*', '')}")
     lines = [
         "<!-- benchmark: begin -->", f"Measured on {machine()}: the median and, in brackets, the middle half of the rounds.", "", *table.markdown(), "",
         "All contenders:", "", *contenders(figures), "<!-- benchmark: end -->"]
@@ -282,8 +297,5 @@ def write(figures, folder):
     with open(f"{folder}/figures.tsv", "w") as file:
         for key, values in figures.values.items():
             file.write("\t".join(key) + "\t" + " ".join(figure(value) for value in values) + "\n")
-    try:
-        write_charts(figures, folder)
-    except (subprocess.CalledProcessError, OSError, LookupError, statistics.StatisticsError) as error:
-        print(f"no charts: {error}", file=sys.stderr)
+    write_charts(figures, folder)
     print(f"The table and the charts are in {folder}")
