@@ -62,7 +62,7 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
         if (std::exchange(shared->running, true))
             return;
     }
-    const int error = LockThread::run([shared] { shared->run(Runner::OurThread); });
+    const int error = LockThread::run([shared] { shared->run(Runner::OurThread); }, shared.get());
     if (error == 0)
         return;
     if (task.kind != Task::Kind::Acquire) {
@@ -82,6 +82,11 @@ void LockWorker::Shared::run(Runner runner)
     std::unique_lock guard(mutex);
     if (!running || (runner == Runner::Waiter && tasks.size() != 1) || std::exchange(begun, true))
         return;
+    if (runner == Runner::Waiter) {
+        guard.unlock();
+        LockThread::withdraw(this);
+        guard.lock();
+    }
     for (;;) {
         const Task task = tasks.front();
         tasks.pop_front();

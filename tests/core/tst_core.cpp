@@ -813,6 +813,32 @@ void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
     CHECK(!exists(path));
 }
 
+void whoDoesTheWorkHimselfIsGivenNoThreads(const std::string &path)
+{
+    const auto threads = [] {
+        int count = 0;
+        DIR *const folder = ::opendir("/proc/self/task");
+        while (folder && ::readdir(folder))
+            ++count;
+        ::closedir(folder);
+        return count;
+    };
+    const int before = threads();
+    LockWorker worker(path, nullptr);
+    int most = 0;
+    for (int cycle = 0; cycle < 2000; ++cycle) {
+        LockWorker::Event event;
+        worker.acquire({}, true);
+        CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Acquired);
+        worker.release(true);
+        CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Released);
+        if (cycle % 50 == 0)
+            most = std::max(most, threads());
+    }
+    CHECK(most <= before + 4);
+    CHECK(!exists(path));
+}
+
 void jobsRunOnThreadsThatBlockEverySignalButOne(const std::string &)
 {
     std::atomic<int> unblocked{-1};
@@ -870,6 +896,7 @@ int main()
     RUN(anEndedWaitDoesNotEndTheNextOne);
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
+    RUN(whoDoesTheWorkHimselfIsGivenNoThreads);
     RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
 #undef RUN
 }
