@@ -49,9 +49,8 @@ bool findParticipant(int descriptor, Offset ticket, pid_t *pid)
     return true;
 }
 
-SystemLocks systemLocksInOrder(FileId file)
+SystemLocks inOrder(SystemLocks locks)
 {
-    SystemLocks locks = systemLocksOf(file);
     std::sort(locks.begin(), locks.end(), [](const SystemLock &a, const SystemLock &b) { return a.bytes.first < b.bytes.first; });
     return locks;
 }
@@ -85,11 +84,11 @@ private:
 };
 
 // Those who wait without a ticket: peers that want the whole file, and participants at the gate, which such a peer
-// holds. No call of fcntl(2) tells of them.
-void addTicketless(const SystemLocks &told, std::vector<QueueLook::Participant> *participants)
+// holds. No call of fcntl(2) tells of them. They are served in the order in which the kernel lists them.
+void addTicketless(const std::vector<SystemLock> &listed, std::vector<QueueLook::Participant> *participants)
 {
     const bool ownPids = procHasOwnPids();
-    for (const SystemLock &lock : told) {
+    for (const SystemLock &lock : listed) {
         if (!lock.waits)
             continue;
         if (lock.owner == SystemLock::Owner::Process)
@@ -113,7 +112,8 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
         look->since = -1;
         return true;
     }
-    const SystemLocks told = systemLocksInOrder(file.id());
+    const std::vector<SystemLock> listed = systemLocksOf(file.id());
+    const SystemLocks told = inOrder(listed);
     std::vector<FoundLock> tickets;
     look->error = findTickets(descriptor, kTickets, told, &tickets);
     if (look->error != 0)
@@ -139,7 +139,7 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
         look->since = -1;
         return tickets.empty();
     }
-    addTicketless(told, &look->participants);
+    addTicketless(listed, &look->participants);
     Offset since;
     readClock(descriptor, &since);
     return since == look->since;
@@ -217,7 +217,7 @@ int countTicketsBefore(const std::string &path, const Place &place)
     if (!lowest.found)
         return 0;
     const bool few = place.ticket - lowest.bytes.first <= kFewTickets;
-    const SystemLocks told = few ? SystemLocks() : systemLocksInOrder(file.id());
+    const SystemLocks told = few ? SystemLocks() : inOrder(systemLocksOf(file.id()));
     if (findTickets(file.descriptor(), before, told, &tickets) != 0)
         return -1;
     return int(tickets.size());
