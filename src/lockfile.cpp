@@ -14,8 +14,10 @@
 #include <QtCore/qtimer.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <utility>
 
 // States and signals. The worker does all that may block, and hands back events; this class turns each event into a
@@ -120,6 +122,7 @@ public:
 
     std::unique_ptr<LockWorker> worker;
     std::deque<Due> due; // signals of changes that have been made
+    const std::shared_ptr<std::atomic<bool>> deliveryPosted = std::make_shared<std::atomic<bool>>(false);
     LockError::Code ending = LockError::Code::None; // why the attempt under way is to end
     QDeadlineTimer alarm{QDeadlineTimer::Forever};  // when to end the attempt, or to stop waiting for its end
     QTimer *alarmTimer = nullptr;
@@ -353,9 +356,21 @@ bool LockFilePrivate::absorb()
     return true;
 }
 
+// On any thread.
 void LockFilePrivate::deliverLater()
 {
-    QMetaObject::invokeMethod(q, [this] { deliver(); }, Qt::QueuedConnection);
+    // One event at a time: where no event loop runs they would pile up.
+    if (!deliveryPosted->exchange(true)) {
+        // It may also be thrown away, as by the end of a QCoreApplication.
+        std::shared_ptr<void> thrownAway(nullptr, [posted = deliveryPosted](void *) { *posted = false; });
+        QMetaObject::invokeMethod(
+            q,
+            [this, thrownAway = std::move(thrownAway)] {
+                *deliveryPosted = false; // before the look for what is due
+                deliver();
+            },
+            Qt::QueuedConnection);
+    }
     if (wakeUp)
         wakeUp();
 }

@@ -4,8 +4,11 @@
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qdebug.h>
-#include <QtCore/qfile.h>
 
+#include <algorithm>
+#include <cstdio>
+
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace QtLockFile {
@@ -14,10 +17,19 @@ namespace {
 
 constexpr qsizetype kCommLength = 15; // TASK_COMM_LEN less the final NUL, proc(5)
 
+// What lies at the beginning of a file of the process. Not by QFile, which takes as long again as the kernel: there
+// may be a thousand to name.
 QByteArray procFile(qint64 pid, const char *name)
 {
-    QFile file(QStringLiteral("/proc/%1/%2").arg(pid).arg(QLatin1String(name)));
-    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%lld/%s", static_cast<long long>(pid), name);
+    const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return {};
+    char text[4096];
+    const ssize_t size = ::read(descriptor, text, sizeof text);
+    ::close(descriptor);
+    return QByteArray(text, qsizetype(std::max<ssize_t>(size, 0)));
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qdebug.h>
+#include <QtCore/qhash.h>
 #include <QtCore/qlocale.h>
 
 namespace QtLockFile {
@@ -34,10 +35,15 @@ LockQueue::LockQueue(const QString &path, const Internal::QueueLook &look)
         m_error = Internal::lookErrorFor(path, look.error);
     if (!m_held)
         return;
-    m_holder = LockParticipant::ofProcess(look.participants.front().pid);
+    QHash<pid_t, LockParticipant> named; // a process may be there many times
+    const auto participant = [&named](pid_t pid) {
+        const auto known = named.constFind(pid);
+        return known != named.constEnd() ? *known : *named.insert(pid, LockParticipant::ofProcess(pid));
+    };
+    m_holder = participant(look.participants.front().pid);
     m_waiters.reserve(qsizetype(look.participants.size()) - 1);
     for (auto it = look.participants.begin() + 1; it != look.participants.end(); ++it)
-        m_waiters.append(LockParticipant::ofProcess(it->pid));
+        m_waiters.append(participant(it->pid));
     if (look.since >= 0)
         m_since = QDateTime::fromMSecsSinceEpoch(look.since);
 }

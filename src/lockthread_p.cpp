@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -49,11 +48,17 @@ constexpr size_t kStackSize = 256 * 1024; // reserved, not used: a wait touches 
 constexpr size_t kMostIdle = 4;
 constexpr long kResendNanoseconds = 1'000'000;
 
+struct Job
+{
+    std::function<void()> run;
+    const void *key;
+};
+
 struct Threads
 {
     std::mutex mutex; // guards all of this
     std::condition_variable work;
-    std::deque<std::function<void()>> jobs; // never more than idle threads
+    std::deque<Job> jobs; // never more than idle threads
     size_t idle = 0;
 };
 
@@ -117,17 +122,15 @@ LockThread *LockThread::current()
     return currentThread;
 }
 
-int LockThread::run(std::function<void()> job)
+int LockThread::run(std::function<void()> job, const void *key)
 {
     Threads &all = threads();
-    {
-        std::unique_lock guard(all.mutex);
-        if (all.idle > all.jobs.size()) {
-            all.jobs.push_back(std::move(job));
-            guard.unlock();
-            all.work.notify_one();
-            return 0;
-        }
+    std::unique_lock guard(all.mutex);
+    if (all.idle > all.jobs.size()) {
+        all.jobs.push_back({std::move(job), key});
+        guard.unlock();
+        all.work.notify_one();
+        return 0;
     }
     if (interruptSignal() == 0)
         return EAGAIN;
@@ -141,20 +144,33 @@ int LockThread::run(std::function<void()> job)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, std::max<size_t>(kStackSize, size_t(sysconf(_SC_THREAD_STACK_MIN))));
-    auto first = std::make_unique<std::function<void()>>(std::move(job));
     pthread_t thread;
     pthread_sigmask(SIG_SETMASK, &ours, &before); // a new thread inherits it
-    const int error = pthread_create(&thread, &attributes, main, first.get());
+    const int error = pthread_create(&thread, &attributes, main, nullptr);
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
-    if (error == 0)
-        (void)first.release();
-    return error;
+    if (error != 0)
+        return error;
+    // It counts as idle until it takes the job, which may be withdrawn before.
+    ++all.idle;
+    all.jobs.push_back({std::move(job), key});
+    return 0;
 }
 
-void *LockThread::main(void *argument)
+void LockThread::withdraw(const void *key)
 {
-    std::function<void()> job = std::move(*std::unique_ptr<std::function<void()>>(static_cast<std::function<void()> *>(argument)));
+    Threads &all = threads();
+    Job job; // destroyed without the mutex
+    const std::lock_guard guard(all.mutex);
+    const auto it = std::find_if(all.jobs.begin(), all.jobs.end(), [key](const Job &other) { return other.key == key; });
+    if (it == all.jobs.end())
+        return;
+    job = std::move(*it);
+    all.jobs.erase(it);
+}
+
+void *LockThread::main(void *)
+{
     LockThread self;
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
@@ -164,18 +180,22 @@ void *LockThread::main(void *argument)
         currentThread = &self;
 
     Threads &all = threads();
+    std::unique_lock guard(all.mutex);
     for (;;) {
-        job();
-        job = nullptr; // what it holds on to is not to live as long as an idle thread
-        std::unique_lock guard(all.mutex);
+        all.work.wait(guard, [&] { return !all.jobs.empty(); });
+        --all.idle;
+        {
+            const Job job = std::move(all.jobs.front()); // what it holds on to is not to live as long as an idle thread
+            all.jobs.pop_front();
+            guard.unlock();
+            job.run();
+        }
+        guard.lock();
         if (all.idle >= kMostIdle || !currentThread)
             break;
         ++all.idle;
-        all.work.wait(guard, [&] { return !all.jobs.empty(); });
-        --all.idle;
-        job = std::move(all.jobs.front());
-        all.jobs.pop_front();
     }
+    guard.unlock();
     if (std::exchange(currentThread, nullptr))
         timer_delete(self.m_timer);
     return nullptr;

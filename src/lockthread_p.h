@@ -14,7 +14,11 @@ class LockThread
 {
 public:
     // Runs the job on an idle thread or a new one. Returns 0, or the errno of why there is none.
-    static int run(std::function<void()> job);
+    static int run(std::function<void()> job, const void *key = nullptr);
+
+    // Takes back the job with this key if no thread has begun it: otherwise who gives jobs and then does them himself,
+    // faster than idle threads wake up, would be given ever more threads.
+    static void withdraw(const void *key);
 
     // Prepares for fork(2), which takes the mutexes of what was prepared last first. So whoever calls run() with a
     // mutex of his own locked calls this before he prepares for that one.
@@ -30,7 +34,7 @@ public:
 
 private:
     LockThread() = default;
-    static void *main(void *job);
+    static void *main(void *);
 
     timer_t m_timer;
 };

@@ -14,6 +14,9 @@
 // What belongs to one lock lies in a Shared that the thread at work keeps alive, so the LockWorker can be gone while
 // a system call on a dead file server still has not returned. Its events are then nobody's, and the thread cleans up
 // after itself.
+//
+// Who waits without a limit can as well do the work, if no thread has begun it yet: that saves two changes of thread.
+// An attempt that waits cannot be ended then, but the only one who could end it is the one who waits.
 
 namespace QtLockFile::Internal {
 
@@ -30,9 +33,10 @@ struct LockWorker::Shared
     explicit Shared(std::string path) : lock(std::move(path)) { }
 
     static void start(const std::shared_ptr<Shared> &shared, const Task &task);
-    void run();
-    Event perform(const Task &task);
-    Outcome attempt(const Task &task);
+    enum class Runner { OurThread, Waiter };
+    void run(Runner runner);
+    Event perform(const Task &task, Runner runner);
+    Outcome attempt(const Task &task, Runner runner);
     void push(const Event &event);
 
     std::mutex mutex; // guards all but `lock`, which belongs to the thread at work, and to the owner's while there is none
@@ -41,6 +45,7 @@ struct LockWorker::Shared
     std::deque<Event> events;
     std::function<void()> notify;
     bool running = false;
+    bool begun = false;             // while running: a thread has taken the tasks in hand
     LockOptions options;            // of the last attempt
     LockThread *waiting = nullptr;  // the thread whose wait can be ended
     bool interrupted = false;       // it has been told
@@ -57,11 +62,11 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
         if (std::exchange(shared->running, true))
             return;
     }
-    const int error = LockThread::run([shared] { shared->run(); });
+    const int error = LockThread::run([shared] { shared->run(Runner::OurThread); }, shared.get());
     if (error == 0)
         return;
     if (task.kind != Task::Kind::Acquire) {
-        shared->run(); // letting go must not fail for want of a thread
+        shared->run(Runner::Waiter); // letting go must not fail for want of a thread
         return;
     }
     const std::lock_guard guard(shared->mutex);
@@ -70,15 +75,23 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
     shared->push({Event::Kind::Failed, {Outcome::Result::Failed, Operation::StartThread, error}});
 }
 
-// Runs until there is nothing left to do. There is something when it begins.
-void LockWorker::Shared::run()
+// Runs until there is nothing left to do, unless another thread was faster. Who waits has to hear of each event when it
+// comes, so he does a single task at most.
+void LockWorker::Shared::run(Runner runner)
 {
     std::unique_lock guard(mutex);
+    if (!running || (runner == Runner::Waiter && tasks.size() != 1) || std::exchange(begun, true))
+        return;
+    if (runner == Runner::Waiter) {
+        guard.unlock();
+        LockThread::withdraw(this);
+        guard.lock();
+    }
     for (;;) {
         const Task task = tasks.front();
         tasks.pop_front();
         guard.unlock();
-        const Event event = perform(task);
+        const Event event = perform(task, runner);
         guard.lock();
         if (event.kind == Event::Kind::Acquired && ended) {
             tasks.push_front({Task::Kind::Undo, task.options});
@@ -86,7 +99,7 @@ void LockWorker::Shared::run()
         }
         push(event);
         const bool goOn = !tasks.empty();
-        running = goOn;
+        running = begun = goOn;
         // Woken without the mutex, or the one who waits would run into it at once.
         guard.unlock();
         changed.notify_all();
@@ -96,11 +109,11 @@ void LockWorker::Shared::run()
     }
 }
 
-LockWorker::Event LockWorker::Shared::perform(const Task &task)
+LockWorker::Event LockWorker::Shared::perform(const Task &task, Runner runner)
 {
     switch (task.kind) {
     case Task::Kind::Acquire: {
-        const Outcome outcome = attempt(task);
+        const Outcome outcome = attempt(task, runner);
         if (outcome.isDone())
             return {Event::Kind::Acquired, outcome};
         lock.leave(task.options.remove);
@@ -115,10 +128,12 @@ LockWorker::Event LockWorker::Shared::perform(const Task &task)
     return {Event::Kind::Released, lock.leave(task.options.remove)};
 }
 
-Outcome LockWorker::Shared::attempt(const Task &task)
+Outcome LockWorker::Shared::attempt(const Task &task, Runner runner)
 {
     if (!task.wait)
         return lock.tryAcquire(task.options);
+    if (runner == Runner::Waiter)
+        return lock.acquire(task.options, ended); // nobody is there to end it
     LockThread *const thread = LockThread::current();
     if (!thread)
         return {Outcome::Result::Failed, Operation::StartThread, EAGAIN};
@@ -240,6 +255,8 @@ bool LockWorker::take(Event *event)
 
 bool LockWorker::waitForEvent(TimePoint deadline)
 {
+    if (deadline == TimePoint::max())
+        m_shared->run(Shared::Runner::Waiter);
     std::unique_lock guard(m_shared->mutex);
     m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->events.empty() || !m_shared->running; });
     return !m_shared->events.empty();
@@ -247,6 +264,8 @@ bool LockWorker::waitForEvent(TimePoint deadline)
 
 bool LockWorker::waitUntilIdle(TimePoint deadline)
 {
+    if (deadline == TimePoint::max())
+        m_shared->run(Shared::Runner::Waiter);
     std::unique_lock guard(m_shared->mutex);
     return m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->running; });
 }

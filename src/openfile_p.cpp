@@ -147,7 +147,7 @@ int OpenFile::descriptor() const
     return m_forks == forksBehind ? m_descriptor : -1;
 }
 
-int OpenFile::open(const std::string &path, mode_t mode, bool *created)
+int OpenFile::open(const std::string &path, mode_t mode, bool probablyMissing, bool *created)
 {
     *created = false;
     m_looks = false;
@@ -158,9 +158,14 @@ int OpenFile::open(const std::string &path, mode_t mode, bool *created)
     for (int tries = 1;; ++tries) {
         const unsigned forks = forksMade;
         // Without O_CREAT first: root may not use it on somebody else's file in a sticky folder
-        // (fs.protected_regular, proc_sys_fs(5)).
+        // (fs.protected_regular, proc_sys_fs(5)). If the file is probably missing, creating it is tried before that: O_EXCL
+        // leaves alone what is there, and whatever it fails of, the rest goes on as if it had not been tried.
         *created = false;
-        int descriptor = openSafely(path.c_str(), O_RDWR);
+        int descriptor = -1;
+        if (std::exchange(probablyMissing, false))
+            descriptor = openSafely(path.c_str(), O_RDWR | O_CREAT | O_EXCL, mode);
+        if (descriptor < 0)
+            descriptor = openSafely(path.c_str(), O_RDWR);
         if (descriptor < 0 && errno == ENOENT) {
             *created = true;
             descriptor = openSafely(path.c_str(), O_RDWR | O_CREAT | O_EXCL, mode);

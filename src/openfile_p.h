@@ -36,8 +36,8 @@ public:
 
     // Opens the file to lock it, creating it with the mode where it is missing. Never follows a link at the path,
     // never blocks in a FIFO. Returns 0 or an errno, EINTR where a signal came first; *created tells what was tried
-    // last, for the message.
-    int open(const std::string &path, mode_t mode, bool *created);
+    // last, for the message. `probablyMissing` saves a call where it is true, and costs one where it is not.
+    int open(const std::string &path, mode_t mode, bool probablyMissing, bool *created);
 
     // Opens an existing file only to look at its locks. Also where that fails, id() tells what lies there, as far as it is known.
     int openToLook(const std::string &path);

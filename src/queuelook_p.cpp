@@ -3,23 +3,24 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cinttypes>
-#include <cstdio>
-#include <fstream>
 #include <string>
+#include <vector>
 
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 // The locks of a file cannot be read in one go, and change meanwhile. The clock, which every new holder sets anew, is
 // read before and after; if it moved, another look is taken.
+//
+// Each question of fcntl(2) walks the kernel's list of the file's locks, so asking for each of many tickets and tags
+// takes the square of their number. /proc/locks has all in one go, but may miss one, or may not be there. So what it
+// tells is taken, and what it does not tell is asked: each byte of the queue has been either told of or asked for.
 
 namespace QtLockFile::Internal {
 
 namespace {
 
 constexpr int kMostLooks = 4;
+constexpr Offset kFewTickets = 64; // are asked for sooner than all locks of the system are read
 
 int readClock(int descriptor, Offset *since)
 {
@@ -48,29 +49,53 @@ bool findParticipant(int descriptor, Offset ticket, pid_t *pid)
     return true;
 }
 
-// Those who wait without a ticket: peers that want the whole file, and participants at the gate, which such a peer
-// holds. No call of fcntl(2) tells of them, /proc/locks (proc(5)) does:  "12: -> POSIX  ADVISORY  WRITE 1234
-// 08:01:5678 0 EOF".
-std::vector<QueueLook::Participant> findTicketless(FileId file)
+SystemLocks inOrder(SystemLocks locks)
 {
-    std::vector<QueueLook::Participant> result;
-    char id[64];
-    std::snprintf(id, sizeof id, "%02x:%02x:%ju", major(file.device), minor(file.device), uintmax_t(file.inode));
-    const bool ownPids = procHasOwnPids();
-    std::ifstream locks("/proc/locks");
-    for (std::string line; std::getline(locks, line);) {
-        char kind[16];
-        char where[64];
-        long pid;
-        Offset first;
-        if (std::sscanf(line.c_str(), "%*d: -> %15s %*s %*s %ld %63s %" SCNd64, kind, &pid, where, &first) != 4 || where != std::string(id))
-            continue;
-        if (kind == std::string("POSIX"))
-            result.push_back({ownPids ? pid_t(pid) : -1, -1});
-        else if (kind == std::string("OFDLCK") && first == kGate)
-            result.push_back({-1, -1});
+    std::sort(locks.begin(), locks.end(), [](const SystemLock &a, const SystemLock &b) { return a.bytes.first < b.bytes.first; });
+    return locks;
+}
+
+// Who has which ticket, as told: ranges, since the kernel joins the tags of one process that lie side by side.
+class ToldOwners
+{
+public:
+    explicit ToldOwners(const SystemLocks &told)
+    {
+        if (!procHasOwnPids())
+            return;
+        for (const SystemLock &lock : told) {
+            if (!lock.waits && lock.owner == SystemLock::Owner::Process && lock.bytes.first > kGate && lock.bytes.last < kClock)
+                m_tags.push_back(lock);
+        }
     }
-    return result;
+
+    // Tickets are to be asked for in ascending order. -1: not told.
+    pid_t takePid(Offset ticket)
+    {
+        const Offset tag = nameTagByte(ticket).first;
+        while (m_next < m_tags.size() && m_tags[m_next].bytes.last < tag)
+            ++m_next;
+        return m_next < m_tags.size() && m_tags[m_next].bytes.first <= tag ? m_tags[m_next].pid : -1;
+    }
+
+private:
+    SystemLocks m_tags;
+    size_t m_next = 0;
+};
+
+// Those who wait without a ticket: peers that want the whole file, and participants at the gate, which such a peer
+// holds. No call of fcntl(2) tells of them. They are served in the order in which the kernel lists them.
+void addTicketless(const std::vector<SystemLock> &listed, std::vector<QueueLook::Participant> *participants)
+{
+    const bool ownPids = procHasOwnPids();
+    for (const SystemLock &lock : listed) {
+        if (!lock.waits)
+            continue;
+        if (lock.owner == SystemLock::Owner::Process)
+            participants->push_back({ownPids ? lock.pid : -1, -1});
+        else if (lock.bytes.first == kGate)
+            participants->push_back({-1, -1});
+    }
 }
 
 // False if what was found does not belong together.
@@ -80,16 +105,28 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
     *look = {};
     look->file = file.id();
     look->error = readClock(descriptor, &look->since);
-    std::vector<FoundLock> tickets;
+    FoundLock any;
     if (look->error == 0)
-        look->error = findAllLocks(descriptor, LockKind::Read, kTickets, &tickets);
+        look->error = findLock(descriptor, LockKind::Write, kTickets, &any);
+    if (look->error != 0 || !any.found) {
+        look->since = -1;
+        return true;
+    }
+    const std::vector<SystemLock> listed = systemLocksOf(file.id());
+    const SystemLocks told = inOrder(listed);
+    std::vector<FoundLock> tickets;
+    look->error = findTickets(descriptor, kTickets, told, &tickets);
     if (look->error != 0)
         return true;
+    ToldOwners owners(told);
     for (const FoundLock &ticket : tickets) {
         pid_t pid = ticket.pid;
-        if (pid > 0 || ticket.bytes.first != ticket.bytes.last) // a peer's
+        if (pid > 0 || ticket.bytes.first != ticket.bytes.last) { // a peer's
             look->participants.push_back({pid, -1});
-        else if (findParticipant(descriptor, ticket.bytes.first, &pid))
+            continue;
+        }
+        pid = owners.takePid(ticket.bytes.first);
+        if (pid > 0 || findParticipant(descriptor, ticket.bytes.first, &pid))
             look->participants.push_back({pid, ticket.bytes.first});
     }
     if (tickets.empty()) {
@@ -102,14 +139,41 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
         look->since = -1;
         return tickets.empty();
     }
-    const std::vector<QueueLook::Participant> ticketless = findTicketless(file.id());
-    look->participants.insert(look->participants.end(), ticketless.begin(), ticketless.end());
+    addTicketless(listed, &look->participants);
     Offset since;
     readClock(descriptor, &since);
     return since == look->since;
 }
 
 } // namespace
+
+int findTickets(int descriptor, Bytes bytes, const SystemLocks &told, std::vector<FoundLock> *tickets)
+{
+    tickets->clear();
+    Offset known = bytes.first - 1; // up to here
+    std::vector<FoundLock> found;
+    const auto askUpTo = [&](Offset last) {
+        if (known >= last)
+            return 0;
+        const int error = findAllLocks(descriptor, LockKind::Read, {known + 1, last}, &found);
+        tickets->insert(tickets->end(), found.begin(), found.end());
+        known = found.empty() ? last : std::max(last, found.back().bytes.last);
+        return error;
+    };
+    for (const SystemLock &lock : told) {
+        const Offset ticket = lock.bytes.first;
+        if (lock.waits || lock.owner != SystemLock::Owner::OpenFile || lock.kind != LockKind::Write || lock.bytes.last != ticket
+            || ticket <= known || ticket > bytes.last)
+            continue;
+        if (const int error = askUpTo(ticket - 1))
+            return error;
+        if (ticket <= known)
+            continue; // a longer lock lies there by now
+        tickets->push_back({true, LockKind::Write, lock.bytes, -1});
+        known = ticket;
+    }
+    return askUpTo(bytes.last);
+}
 
 bool procHasOwnPids()
 {
@@ -146,7 +210,15 @@ int countTicketsBefore(const std::string &path, const Place &place)
         return -1;
     if (place.ticket == 0)
         return 0;
-    if (findAllLocks(file.descriptor(), LockKind::Read, {0, place.ticket - 1}, &tickets) != 0)
+    const Bytes before{0, place.ticket - 1};
+    FoundLock lowest;
+    if (findLowestLock(file.descriptor(), LockKind::Read, before, &lowest) != 0)
+        return -1;
+    if (!lowest.found)
+        return 0;
+    const bool few = place.ticket - lowest.bytes.first <= kFewTickets;
+    const SystemLocks told = few ? SystemLocks() : inOrder(systemLocksOf(file.id()));
+    if (findTickets(file.descriptor(), before, told, &tickets) != 0)
         return -1;
     return int(tickets.size());
 }

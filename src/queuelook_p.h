@@ -2,6 +2,7 @@
 #ifndef QTLOCKFILE_QUEUELOOK_P_H
 #define QTLOCKFILE_QUEUELOOK_P_H
 
+#include "systemlocks_p.h"
 #include "ticketlock_p.h"
 
 #include <cerrno>
@@ -43,6 +44,12 @@ QueueLook lookAtQueue(const std::string &path);
 
 // Looks at a file that is open already.
 QueueLook lookAtQueue(const OpenFile &file);
+
+using SystemLocks = std::vector<SystemLock>; // in the order of the bytes
+
+// Finds the locked tickets among the bytes, in order, and what else is locked there. Those that are told of are
+// believed, and all other bytes are asked for. Returns 0 or an errno.
+int findTickets(int descriptor, Bytes bytes, const SystemLocks &told, std::vector<FoundLock> *tickets);
 
 // Whether /proc speaks of processes by the pids that this process knows them by. In a sandbox it may be that of
 // another pid namespace (pid_namespaces(7)), in which the same number is somebody else.

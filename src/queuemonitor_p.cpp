@@ -19,6 +19,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 // Looks at queues when something happens, on one thread for the whole process: inotify(7) allows a user 128 instances
@@ -31,8 +32,8 @@
 // ourselves for ever.
 //
 // When to look. The event can come a moment before the lock: a peer opens and then locks, and the kernel tells of a
-// close before it drops the locks. So look at once, and again 5 and 25 ms after the last event; and at most every 5
-// ms, however fast the events come.
+// close before it drops the locks. So look at once, and again 5 and 25 ms after the last event; and however fast the
+// events come, pause between two looks for some time, the longer the more the look cost.
 //
 // Where. On the file; on its folder while there is none; on the nearest ancestor while there is no folder either; and
 // for moves on all folders above. Always first the watch, then the look, so nothing falls between. Where a watch is
@@ -63,7 +64,9 @@ namespace {
 using Subscribers = std::vector<std::shared_ptr<QueueSubscriber>>;
 
 constexpr std::array kLooksAfterEvent{milliseconds(0), milliseconds(5), milliseconds(25)};
-constexpr milliseconds kShortestPause{5};
+constexpr milliseconds kShortestPause{1};
+constexpr milliseconds kLongestPause{20};
+constexpr int kPausePerLook = 4; // a fifth of a processor at most, unless the queue is very long
 constexpr milliseconds kSlowPoll{2000};
 constexpr int kMostMoves = 10; // of the file while it is being looked for; then look again soon
 
@@ -94,6 +97,14 @@ bool isBlind(const std::string &path)
     default:
         return false;
     }
+}
+
+// Of this thread: on a busy machine a look takes long that costs little.
+Clock::duration cpuTime()
+{
+    timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
 
 // Whether the path can be opened again without anything happening there.
@@ -170,6 +181,7 @@ private:
     Clock::time_point m_event = Clock::now();
     size_t m_looksDone = 0; // since the event
     Clock::time_point m_lastLook{};
+    Clock::time_point m_pauseUntil{};
     bool m_looked = false;
     QueueLook m_look;
 };
@@ -267,7 +279,7 @@ void Watch::onWatchGone(int id)
 Clock::time_point Watch::nextLook() const
 {
     if (m_looksDone < kLooksAfterEvent.size())
-        return std::max(m_event + kLooksAfterEvent[m_looksDone], m_lastLook + kShortestPause);
+        return std::max(m_event + kLooksAfterEvent[m_looksDone], m_pauseUntil);
     return m_poll ? m_lastLook + kSlowPoll : Clock::time_point::max();
 }
 
@@ -310,6 +322,7 @@ void Watch::settle()
 
 void Watch::look(const Subscribers &subscribers, Clock::time_point now)
 {
+    const Clock::duration cpuBefore = cpuTime();
     m_lastLook = now;
     m_looksDone = std::min(m_looksDone + 1, kLooksAfterEvent.size());
     settle();
@@ -324,6 +337,7 @@ void Watch::look(const Subscribers &subscribers, Clock::time_point now)
         if (changed || subscriber->isNew)
             subscriber->tell(m_look);
     }
+    m_pauseUntil = Clock::now() + std::clamp<Clock::duration>(kPausePerLook * (cpuTime() - cpuBefore), kShortestPause, kLongestPause);
 }
 
 struct Monitor

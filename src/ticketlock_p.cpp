@@ -243,7 +243,7 @@ Outcome TicketLock::open(const LockOptions &options, const std::atomic<bool> &en
     bool created;
     int error;
     do {
-        error = m_file.open(m_path, options.mode, &created);
+        error = m_file.open(m_path, options.mode, std::exchange(m_removed, false), &created);
     } while (error == EINTR && !ended);
     if (error == EINTR)
         return {Result::Ended, Operation::Open, EINTR};
@@ -390,6 +390,7 @@ Outcome TicketLock::removeInGate()
         return {Result::HasContent, Operation::Remove};
     if (::unlink(m_path.c_str()) != 0 && errno != ENOENT)
         return failed(Operation::Remove, errno);
+    m_removed = true;
     return {};
 }
 

@@ -33,6 +33,106 @@ private Q_SLOTS:
         QVERIFY(folder.isEmpty());
     }
 
+    void aWaitWithoutLimitLeavesOneEventAtMostHoweverOftenItIsDone()
+    {
+        class Counter : public QObject
+        {
+        public:
+            bool eventFilter(QObject *, QEvent *event) override
+            {
+                count += event->type() == QEvent::MetaCall;
+                return false;
+            }
+            int count = 0;
+        };
+        const Folder folder;
+        LockFile lock(folder.path());
+        Counter counter;
+        lock.installEventFilter(&counter);
+        for (int round = 0; round < 100; ++round) {
+            lock.acquire();
+            QVERIFY(lock.waitForAcquired());
+            lock.release();
+            QVERIFY(lock.waitForReleased());
+            QVERIFY(lock.tryAcquire());
+            lock.release();
+            lock.acquire();
+            QVERIFY(lock.waitForAcquired());
+            lock.release();
+            QVERIFY(lock.waitForReleased());
+        }
+        QVERIFY(folder.isEmpty());
+        int argc = 0;
+        char *argv[] = {nullptr};
+        QCoreApplication application(argc, argv); // has events delivered, also older ones
+        QCoreApplication::sendPostedEvents();
+        QVERIFY(counter.count <= 1);
+        lock.acquire();
+        QVERIFY(must([&] { return lock.isAcquired(); }));
+    }
+
+    void releasedComesBeforeAWaitWithoutLimitGoesOn()
+    {
+        const Folder folder;
+        LockFile first(folder.path());
+        LockFile second(folder.path());
+        connect(&first, &LockFile::released, &second, [&] {
+            if (second.state() != State::Acquiring)
+                return;
+            QVERIFY(second.waitForAcquired());
+            second.release();
+        });
+        QVERIFY(first.tryAcquire());
+        for (int round = 0; round < 100; ++round) {
+            second.acquire();
+            for (const QDeadlineTimer deadline(kLong); second.position() != 1;) {
+                QVERIFY(!deadline.hasExpired());
+                std::this_thread::yield();
+            }
+            first.release();
+            first.acquire(); // behind the second, which lets go only once it hears of the release
+            QVERIFY(first.waitForAcquired());
+            QVERIFY(second.waitForReleased());
+        }
+    }
+
+    void threadsThatWaitWithoutLimitNeverHoldAtOnce()
+    {
+        const Folder folder;
+        std::atomic<int> inside{0};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 4; ++i) {
+            threads.emplace_back([&] {
+                LockFile lock(folder.path());
+                for (int round = 0; round < 200; ++round) {
+                    lock.acquire();
+                    QVERIFY(lock.waitForAcquired());
+                    QCOMPARE(++inside, 1);
+                    --inside;
+                    lock.release();
+                    QVERIFY(lock.waitForReleased());
+                }
+            });
+        }
+        for (std::thread &thread : threads)
+            thread.join();
+        QVERIFY(folder.isEmpty());
+    }
+
+    void anEventThatIsThrownAwayIsPostedAnew()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        lock.acquire();
+        QVERIFY(lock.waitForAcquired(kLong));
+        QCoreApplication::removePostedEvents(&lock);
+        lock.release();
+        int argc = 0;
+        char *argv[] = {nullptr};
+        QCoreApplication application(argc, argv);
+        QVERIFY(must([&] { return lock.state() == State::Released; }));
+    }
+
     void tryAcquireWorks()
     {
         const Folder folder;

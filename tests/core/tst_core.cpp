@@ -255,6 +255,108 @@ void aQueueOfThousandTicketsHasItsLowestAndHighestFound(const std::string &path)
     ::unlink(path.c_str());
 }
 
+void aLineOfTheSystemsListIsReadOnlyIfItIsOfTheFile(const std::string &)
+{
+    SystemLock lock;
+    CHECK(readSystemLock("12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 9", "fe:00:5678", &lock));
+    CHECK(lock.owner == SystemLock::Owner::Process && lock.kind == LockKind::Write && !lock.waits && lock.pid == 1234);
+    CHECK(lock.bytes.first == 5 && lock.bytes.last == 9);
+    CHECK(readSystemLock("7:   -> OFDLCK ADVISORY  READ  -1 fe:00:5678 0 EOF", "fe:00:5678", &lock));
+    CHECK(lock.owner == SystemLock::Owner::OpenFile && lock.kind == LockKind::Read && lock.waits && lock.pid == -1);
+    CHECK(lock.bytes.first == 0 && lock.bytes.last == kEnd);
+    for (const char *line : {"", "12:", "12: ->", "12: POSIX  ADVISORY  WRITE 1234 fe:00:56789 5 9", "12: POSIX  ADVISORY  WRITE 1234 1fe:00:5678 5 9",
+                             "12: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF", "12: POSIX  ADVISORY  UNLCK 1234 fe:00:5678 5 9",
+                             "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5",
+                             "12: POSIX  ADVISORY  WRITE 1x fe:00:5678 5 9", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 -5 9",
+                             "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 9 5", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 99999999999999999999",
+                             "fe:00:5678 fe:00:5678 fe:00:5678 fe:00:5678"})
+        CHECK(!readSystemLock(line, "fe:00:5678", &lock));
+}
+
+void whatTheSystemsListMissesIsAskedFor(const std::string &path)
+{
+    std::mt19937 random(3);
+    const int looker = openBytes(path);
+    std::vector<int> owners;
+    std::vector<SystemLock> told;
+    for (int i = 0; i < 40; ++i) {
+        owners.push_back(openBytes(path));
+        const Offset ticket = i < 20 ? i : 3 * i; // side by side, and with gaps
+        CHECK(tryLock(owners.back(), LockKind::Write, ticketByte(ticket)) == 0);
+        told.push_back({SystemLock::Owner::OpenFile, LockKind::Write, false, -1, ticketByte(ticket)});
+    }
+    std::vector<FoundLock> all;
+    CHECK(findAllLocks(looker, LockKind::Read, kTickets, &all) == 0);
+    CHECK(all.size() == owners.size());
+    for (int round = 0; round < 200; ++round) {
+        std::vector<SystemLock> some;
+        for (const SystemLock &lock : told) {
+            if (random() % 4 < unsigned(round % 5))
+                some.push_back(lock);
+            if (random() % 8 == 0)
+                some.push_back({SystemLock::Owner::OpenFile, LockKind::Read, random() % 2 == 0, -1, {0, lock.bytes.first}}); // of who waits
+            if (random() % 8 == 0)
+                some.push_back(lock); // told twice
+        }
+        const Bytes bytes{Offset(random() % 30), Offset(30 + random() % 100)};
+        std::vector<FoundLock> found;
+        CHECK(findTickets(looker, bytes, some, &found) == 0);
+        std::vector<Offset> expected;
+        for (const FoundLock &lock : all) {
+            if (lock.bytes.first >= bytes.first && lock.bytes.last <= bytes.last)
+                expected.push_back(lock.bytes.first);
+        }
+        CHECK(found.size() == expected.size());
+        for (size_t i = 0; i < expected.size(); ++i)
+            CHECK(found[i].bytes.first == expected[i] && found[i].bytes.last == expected[i]);
+    }
+    for (const int owner : owners)
+        ::close(owner);
+    // What was told has gone, and something longer lies there.
+    CHECK(tryLock(owners.front() = openBytes(path), LockKind::Write, kTickets) == 0);
+    std::vector<FoundLock> found;
+    CHECK(findTickets(looker, kTickets, {told.begin() + 1, told.end()}, &found) == 0);
+    CHECK(found.size() == 1 && found.front().bytes.last == kTickets.last);
+    ::close(owners.front());
+    ::close(looker);
+    ::unlink(path.c_str());
+}
+
+void manyInOneProcessAreAllSeen(const std::string &path)
+{
+    constexpr int kWaiters = 80; // more than are asked for one by one
+    const auto seen = [&] {
+        const QueueLook look = lookAtQueue(path);
+        CHECK(look.error == 0);
+        for (size_t i = 1; i < look.participants.size(); ++i)
+            CHECK(look.participants[i - 1].ticket < look.participants[i].ticket);
+        for (const QueueLook::Participant &participant : look.participants)
+            CHECK(participant.pid == ::getpid() && participant.ticket >= 0);
+        return look.participants.size();
+    };
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    std::vector<std::unique_ptr<LockWorker>> workers;
+    for (int i = 0; i < kWaiters; ++i) {
+        workers.push_back(std::make_unique<LockWorker>(path, nullptr));
+        workers.back()->acquire({}, true);
+        CHECK(must([&] { return workers.back()->place().ticket == i + 1; }));
+    }
+    CHECK(must([&] { return seen() == kWaiters + 1; })); // the last tag comes after its ticket
+    CHECK(countTicketsBefore(path, workers.back()->place()) == kWaiters);
+    for (int i = 0; i < kWaiters - 1; i += 2) {
+        workers[size_t(i)]->end();
+        CHECK(workers[size_t(i)]->waitForEvent(in(kLong)));
+    }
+    CHECK(seen() == kWaiters / 2 + 1);
+    CHECK(countTicketsBefore(path, workers.back()->place()) == kWaiters / 2);
+    for (const auto &worker : workers) {
+        worker->end();
+        CHECK(worker->waitUntilIdle(in(kLong)));
+    }
+    CHECK(holder.leave(true).isDone());
+}
+
 // ---- the queue ----
 
 void threadsNeverHoldAtOnce(const std::string &path, const std::function<bool(int)> &removes)
@@ -711,6 +813,32 @@ void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
     CHECK(!exists(path));
 }
 
+void whoDoesTheWorkHimselfIsGivenNoThreads(const std::string &path)
+{
+    const auto threads = [] {
+        int count = 0;
+        DIR *const folder = ::opendir("/proc/self/task");
+        while (folder && ::readdir(folder))
+            ++count;
+        ::closedir(folder);
+        return count;
+    };
+    const int before = threads();
+    LockWorker worker(path, nullptr);
+    int most = 0;
+    for (int cycle = 0; cycle < 2000; ++cycle) {
+        LockWorker::Event event;
+        worker.acquire({}, true);
+        CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Acquired);
+        worker.release(true);
+        CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Released);
+        if (cycle % 50 == 0)
+            most = std::max(most, threads());
+    }
+    CHECK(most <= before + 4);
+    CHECK(!exists(path));
+}
+
 void jobsRunOnThreadsThatBlockEverySignalButOne(const std::string &)
 {
     std::atomic<int> unblocked{-1};
@@ -747,6 +875,9 @@ int main()
 #define RUN(test) run(#test, test)
     RUN(theLowestTheHighestAndAllLocksAreFoundAmongRandomOnes);
     RUN(aQueueOfThousandTicketsHasItsLowestAndHighestFound);
+    RUN(aLineOfTheSystemsListIsReadOnlyIfItIsOfTheFile);
+    RUN(whatTheSystemsListMissesIsAskedFor);
+    RUN(manyInOneProcessAreAllSeen);
     RUN(threadsThatRemoveTheFileNeverHoldAtOnceAndLeaveNone);
     RUN(threadsThatKeepTheFileNeverHoldAtOnce);
     RUN(threadsOfBothKindsNeverHoldAtOnce);
@@ -765,6 +896,7 @@ int main()
     RUN(anEndedWaitDoesNotEndTheNextOne);
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
+    RUN(whoDoesTheWorkHimselfIsGivenNoThreads);
     RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
 #undef RUN
 }

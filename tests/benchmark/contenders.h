@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: 0BSD
+#ifndef QTLOCKFILE_BENCHMARK_CONTENDERS_H
+#define QTLOCKFILE_BENCHMARK_CONTENDERS_H
+
+#include <QtLockFile/LockFile>
+
+#include <QtCore/qeventloop.h>
+#include <QtCore/qlockfile.h>
+
+#include <boost/interprocess/sync/file_lock.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "measure.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+// The ways to lock a file that are compared: each opens the file, creating it where it is missing, and lets go of all of it again.
+
+class Contender
+{
+public:
+    virtual ~Contender() = default;
+    virtual void acquire() = 0; // waits
+    virtual void release() = 0;
+
+    // When the lock was ours, and when letting go began.
+    virtual int64_t acquireAndTell()
+    {
+        acquire();
+        return now();
+    }
+    virtual int64_t releaseAndTell()
+    {
+        const int64_t start = now();
+        release();
+        return start;
+    }
+};
+
+[[noreturn]] inline void giveUp(const char *why)
+{
+    std::perror(why);
+    std::_Exit(1);
+}
+
+inline int openOrCreate(const std::string &path)
+{
+    const int descriptor = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor < 0)
+        giveUp("open");
+    return descriptor;
+}
+
+inline void lockAll(int descriptor, int command, short type)
+{
+    struct flock lock = {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    if (::fcntl(descriptor, command, &lock) != 0)
+        giveUp("fcntl");
+}
+
+// This library, without an event loop or, where times of single calls are asked for, with one.
+class Ours : public Contender
+{
+public:
+    Ours(const std::string &path, bool remove) : m_lock(QString::fromStdString(path)) { m_lock.setRemoveOnRelease(remove); }
+
+    void acquire() override
+    {
+        m_lock.acquire();
+        if (!m_lock.waitForAcquired())
+            giveUp("LockFile");
+    }
+    void release() override
+    {
+        m_lock.release();
+        m_lock.waitForReleased();
+    }
+    void tryAndRelease()
+    {
+        if (!m_lock.tryAcquire())
+            giveUp("LockFile");
+        release();
+    }
+
+    int64_t acquireAndTell() override
+    {
+        QEventLoop loop;
+        int64_t time = 0;
+        QObject::connect(&m_lock, &QtLockFile::LockFile::acquired, &loop, [&] {
+            time = now();
+            loop.quit();
+        });
+        m_lock.acquire();
+        loop.exec();
+        return time;
+    }
+    int64_t releaseAndTell() override
+    {
+        QEventLoop loop;
+        QObject::connect(&m_lock, &QtLockFile::LockFile::released, &loop, &QEventLoop::quit);
+        const int64_t start = now();
+        m_lock.release();
+        loop.exec();
+        return start;
+    }
+
+private:
+    QtLockFile::LockFile m_lock;
+};
+
+// The calls that no lock file can do without. Removing, it does not exclude: what others do about that is what they add.
+class Bare : public Contender
+{
+public:
+    Bare(std::string path, bool remove) : m_path(std::move(path)), m_remove(remove) { }
+
+    void acquire() override
+    {
+        m_descriptor = openOrCreate(m_path);
+        lockAll(m_descriptor, F_OFD_SETLKW, F_WRLCK);
+        struct stat status;
+        if (::stat(m_path.c_str(), &status) != 0)
+            giveUp("stat");
+    }
+    void release() override
+    {
+        if (m_remove)
+            ::unlink(m_path.c_str());
+        ::close(m_descriptor);
+    }
+
+private:
+    const std::string m_path;
+    const bool m_remove;
+    int m_descriptor = -1;
+};
+
+// A lock on the whole file; if it is removed on release, who gets the lock of a removed file starts over.
+class WholeFile : public Contender
+{
+public:
+    WholeFile(std::string path, bool remove) : m_path(std::move(path)), m_remove(remove) { }
+
+    void acquire() override
+    {
+        for (;;) {
+            m_descriptor = openOrCreate(m_path);
+            lockAll(m_descriptor, F_SETLKW, F_WRLCK);
+            if (!m_remove)
+                return;
+            struct stat ours;
+            struct stat there;
+            if (::fstat(m_descriptor, &ours) == 0 && ::stat(m_path.c_str(), &there) == 0 && ours.st_dev == there.st_dev
+                && ours.st_ino == there.st_ino)
+                return;
+            ::close(m_descriptor);
+        }
+    }
+    void release() override
+    {
+        if (m_remove)
+            ::unlink(m_path.c_str());
+        ::close(m_descriptor);
+    }
+
+private:
+    const std::string m_path;
+    const bool m_remove;
+    int m_descriptor = -1;
+};
+
+class Boost : public Contender
+{
+public:
+    explicit Boost(std::string path) : m_path(std::move(path)) { }
+
+    void acquire() override
+    {
+        ::close(openOrCreate(m_path)); // it creates none itself
+        m_lock.emplace(m_path.c_str());
+        m_lock->lock();
+    }
+    void release() override
+    {
+        m_lock->unlock();
+        m_lock.reset();
+    }
+
+private:
+    const std::string m_path;
+    std::optional<boost::interprocess::file_lock> m_lock;
+};
+
+class QtsOwn : public Contender
+{
+public:
+    explicit QtsOwn(const std::string &path) : m_lock(QString::fromStdString(path)) { m_lock.setStaleLockTime(0); }
+
+    void acquire() override
+    {
+        if (!m_lock.lock())
+            giveUp("QLockFile");
+    }
+    void release() override { m_lock.unlock(); }
+
+private:
+    QLockFile m_lock;
+};
+
+inline std::unique_ptr<Contender> makeContender(const std::string &kind, const std::string &path)
+{
+    if (kind == "ours-remove" || kind == "ours-keep")
+        return std::make_unique<Ours>(path, kind == "ours-remove");
+    if (kind == "bare-remove" || kind == "bare-keep")
+        return std::make_unique<Bare>(path, kind == "bare-remove");
+    if (kind == "whole-remove" || kind == "whole-keep")
+        return std::make_unique<WholeFile>(path, kind == "whole-remove");
+    if (kind == "boost")
+        return std::make_unique<Boost>(path);
+    if (kind == "qlockfile")
+        return std::make_unique<QtsOwn>(path);
+    return nullptr;
+}
+
+#endif
