@@ -240,6 +240,29 @@ private Q_SLOTS:
         QVERIFY(lock.waitForAcquired(kLong));
     }
 
+    void thePlaceInTheQueueIsNeverThatOfTheHoldBefore()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        LockFile other(folder.path());
+        for (int round = 0; round < 200; ++round) {
+            QVERIFY(lock.tryAcquire());
+            other.acquire();
+            QVERIFY(mustWithoutEventLoop([&] { return other.position() == 1; }));
+            lock.release();
+            lock.acquire();
+            int position = -1;
+            QVERIFY(mustWithoutEventLoop([&] { return (position = lock.position()) >= 0; }));
+            QCOMPARE(position, 1);
+            QVERIFY(other.waitForAcquired(kLong));
+            other.release();
+            QVERIFY(lock.waitForAcquired(kLong));
+            lock.release();
+            QVERIFY(lock.waitForReleased(kLong));
+            QVERIFY(other.waitForReleased(kLong));
+        }
+    }
+
     void tryAcquireWhileReleasingTakesPlaceAfterTheRelease()
     {
         const Folder folder;
