@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: 0BSD
+#include "tst_statemachine_play.h"
+
+#include <QtCore/qtemporarydir.h>
+
+#include <algorithm>
+#include <random>
+
+// Random sequences of everything that can be done to a LockFile, against a model of it. What fails is shrunk to the fewest
+// steps that still do, and printed as such.
+//
+// QTLOCKFILE_SEED=N makes the sequences of a run that printed it. How far a thread got in the meantime is the kernel's choice.
+
+using namespace StateMachine;
+
+namespace {
+
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+constexpr int kSteps = 20'000;
+#else
+constexpr int kSteps = 100'000;
+#endif
+constexpr int kStepsForLong = 2'000'000;
+constexpr int kMostOfASequence = 60;
+constexpr int kTriesToFailAgain = 5; // where it is a race
+constexpr std::chrono::milliseconds kImpatience = 3s; // while shrinking what hangs
+
+using Sequence = std::vector<Step>;
+
+class Chance
+{
+public:
+    explicit Chance(unsigned seed) : m_engine(seed) { }
+
+    int below(int end) { return int(m_engine() % unsigned(end)); }
+
+    Step step()
+    {
+        static const std::vector<Do> choices = [] {
+            std::vector<Do> all;
+            const auto add = [&](int weight, Do what) { all.insert(all.end(), size_t(weight), what); };
+            add(14, Do::Acquire);
+            add(8, Do::TryAcquire);
+            add(7, Do::Cancel);
+            add(12, Do::Release);
+            add(3, Do::LookForAcquired);
+            add(3, Do::LookForReleased);
+            add(6, Do::WaitForAcquired);
+            add(5, Do::WaitForReleased);
+            add(6, Do::ProcessEvents);
+            add(6, Do::ProcessAllEvents);
+            add(4, Do::SetTimeout);
+            add(2, Do::SetRemoveOnRelease);
+            add(1, Do::SetPermissions);
+            add(2, Do::DeleteAndCreate);
+            add(1, Do::UseInAnotherThread);
+            add(4, Do::AskPosition);
+            add(8, Do::InNextSlot);
+            add(5, Do::RivalTries);
+            add(4, Do::RivalReleases);
+            add(4, Do::NeighbourTries);
+            add(4, Do::NeighbourReleases);
+            add(2, Do::OutsiderRemoves);
+            return all;
+        }();
+        Step step{choices[size_t(below(int(choices.size())))]};
+        switch (step.what) {
+        case Do::SetTimeout: {
+            constexpr int timeouts[] = {-1, 0, 1, 60'000};
+            step.number = timeouts[below(4)];
+            break;
+        }
+        case Do::SetRemoveOnRelease:
+        case Do::SetPermissions:
+            step.number = below(2);
+            break;
+        case Do::InNextSlot: {
+            constexpr Do actions[] = {Do::Acquire, Do::TryAcquire, Do::Cancel, Do::Release, Do::DeleteAndCreate, Do::AskPosition, Do::LookForAcquired, Do::LookForReleased};
+            step.number = below(7);
+            // A wait within stateChanged() would deliver before the call that changed it returns.
+            for (int count = 1 + below(3); count > 0; --count)
+                step.inSlot.push_back(actions[below(step.number < 4 ? 6 : 8)]);
+            break;
+        }
+        default:
+            break;
+        }
+        return step;
+    }
+
+private:
+    std::mt19937 m_engine;
+};
+
+class tst_StateMachine : public QObject
+{
+    Q_OBJECT
+
+private Q_SLOTS:
+    void initTestCase();
+    void everySequenceOfCallsDoesWhatTheModelSays();
+
+private:
+    QString play(const Sequence &sequence, bool lookAtQueue, std::chrono::milliseconds limit);
+    bool failsAgain(const Sequence &sequence, bool lookAtQueue, QString *how);
+    Sequence shrink(Sequence sequence, bool lookAtQueue, QString *how);
+
+    QTemporaryDir m_folder;
+    QString m_path;
+    OtherPtr m_neighbour;
+};
+
+void tst_StateMachine::initTestCase()
+{
+    QVERIFY(m_folder.isValid());
+    m_path = m_folder.filePath(QStringLiteral("lock"));
+    m_neighbour = startParticipant(m_path);
+}
+
+QString tst_StateMachine::play(const Sequence &sequence, bool lookAtQueue, std::chrono::milliseconds limit)
+{
+    return Play(m_path, *m_neighbour, lookAtQueue, limit).play(sequence);
+}
+
+bool tst_StateMachine::failsAgain(const Sequence &sequence, bool lookAtQueue, QString *how)
+{
+    for (int i = 0; i < kTriesToFailAgain; ++i) {
+        if (const QString wrong = play(sequence, lookAtQueue, kImpatience); !wrong.isEmpty()) {
+            *how = wrong;
+            return true;
+        }
+    }
+    return false;
+}
+
+// Leaves out ever smaller parts, as long as what remains fails, in whatever way.
+Sequence tst_StateMachine::shrink(Sequence sequence, bool lookAtQueue, QString *how)
+{
+    for (size_t part = sequence.size() / 2; part > 0;) {
+        bool isShorter = false;
+        for (size_t from = 0; from + part <= sequence.size();) {
+            Sequence rest = sequence;
+            rest.erase(rest.begin() + qsizetype(from), rest.begin() + qsizetype(from + part));
+            if (failsAgain(rest, lookAtQueue, how)) {
+                sequence = rest;
+                isShorter = true;
+            } else {
+                from += part;
+            }
+        }
+        if (!isShorter || part > sequence.size())
+            part /= 2;
+    }
+    return sequence;
+}
+
+void tst_StateMachine::everySequenceOfCallsDoesWhatTheModelSays()
+{
+    const bool hasSeed = qEnvironmentVariableIsSet("QTLOCKFILE_SEED");
+    const unsigned seed = hasSeed ? qEnvironmentVariable("QTLOCKFILE_SEED").toUInt() : std::random_device()();
+    qInfo("QTLOCKFILE_SEED=%u", seed);
+    Chance chance(seed);
+    const int steps = qEnvironmentVariableIsSet("QTLOCKFILE_LONG") ? kStepsForLong : kSteps;
+    for (int done = 0; done < steps;) {
+        const bool lookAtQueue = chance.below(4) == 0;
+        Sequence sequence(size_t(2 + chance.below(kMostOfASequence - 1)));
+        std::generate(sequence.begin(), sequence.end(), [&] { return chance.step(); });
+        QString wrong = play(sequence, lookAtQueue, kLong);
+        done += int(sequence.size());
+        if (wrong.isEmpty())
+            continue;
+        QString text = QStringLiteral("Step %1 or before: %2\nThe shortest sequence that fails%3:\n")
+                           .arg(QString::number(done), wrong, lookAtQueue ? QStringLiteral(", with lost() and positionChanged() connected") : QString());
+        for (const Step &step : shrink(sequence, lookAtQueue, &wrong))
+            text += QStringLiteral("    ") + describe(step) + u'\n';
+        QFAIL(qPrintable(text + wrong));
+    }
+}
+
+} // namespace
+
+QTEST_GUILESS_MAIN(tst_StateMachine)
+#include "tst_statemachine.moc"
