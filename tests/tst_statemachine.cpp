@@ -4,7 +4,10 @@
 #include <QtCore/qtemporarydir.h>
 
 #include <algorithm>
+#include <csignal>
 #include <random>
+
+#include <unistd.h>
 
 // Random sequences of everything that can be done to a LockFile, against a model of it. What fails is shrunk to the fewest
 // steps that still do, and printed as such.
@@ -19,10 +22,12 @@ namespace {
 #define __has_feature(feature) 0
 #endif
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-constexpr int kSteps = 20'000;
+constexpr bool kHasAddressSanitizer = true;
 #else
-constexpr int kSteps = 100'000;
+constexpr bool kHasAddressSanitizer = false;
 #endif
+
+constexpr int kSteps = kHasAddressSanitizer ? 20'000 : 100'000;
 constexpr int kStepsForLong = 2'000'000;
 constexpr int kMostOfASequence = 60;
 constexpr int kTriesToFailAgain = 5; // where it is a race
@@ -51,7 +56,7 @@ public:
             add(6, Do::WaitForAcquired);
             add(5, Do::WaitForReleased);
             add(6, Do::ProcessEvents);
-            add(6, Do::ProcessAllEvents);
+            add(8, Do::ProcessAllEvents);
             add(4, Do::SetTimeout);
             add(2, Do::SetRemoveOnRelease);
             add(1, Do::SetPermissions);
@@ -63,7 +68,7 @@ public:
             add(4, Do::RivalReleases);
             add(4, Do::NeighbourTries);
             add(4, Do::NeighbourReleases);
-            add(2, Do::OutsiderRemoves);
+            add(4, Do::OutsiderRemoves);
             return all;
         }();
         Step step{choices[size_t(below(int(choices.size())))]};
@@ -95,6 +100,24 @@ private:
     std::mt19937 m_engine;
 };
 
+// What is played, for the case that it crashes: then nothing can be shrunk.
+QByteArray played;
+
+void tellWhatWasPlayed(int signal)
+{
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, played.constData(), size_t(played.size()));
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+}
+
+QByteArray textOf(const Sequence &sequence)
+{
+    QByteArray text;
+    for (const Step &step : sequence)
+        text += "    " + describe(step).toLocal8Bit() + '\n';
+    return text;
+}
+
 class tst_StateMachine : public QObject
 {
     Q_OBJECT
@@ -118,10 +141,13 @@ void tst_StateMachine::initTestCase()
     QVERIFY(m_folder.isValid());
     m_path = m_folder.filePath(QStringLiteral("lock"));
     m_neighbour = startParticipant(m_path);
+    if (!kHasAddressSanitizer) // which tells more
+        std::signal(SIGSEGV, tellWhatWasPlayed);
 }
 
 QString tst_StateMachine::play(const Sequence &sequence, bool lookAtQueue, std::chrono::milliseconds limit)
 {
+    played = "Crashed within the sequence:\n" + textOf(sequence);
     return Play(m_path, *m_neighbour, lookAtQueue, limit).play(sequence);
 }
 
@@ -165,7 +191,7 @@ void tst_StateMachine::everySequenceOfCallsDoesWhatTheModelSays()
     Chance chance(seed);
     const int steps = qEnvironmentVariableIsSet("QTLOCKFILE_LONG") ? kStepsForLong : kSteps;
     for (int done = 0; done < steps;) {
-        const bool lookAtQueue = chance.below(4) == 0;
+        const bool lookAtQueue = chance.below(3) == 0;
         Sequence sequence(size_t(2 + chance.below(kMostOfASequence - 1)));
         std::generate(sequence.begin(), sequence.end(), [&] { return chance.step(); });
         QString wrong = play(sequence, lookAtQueue, kLong);
@@ -174,8 +200,7 @@ void tst_StateMachine::everySequenceOfCallsDoesWhatTheModelSays()
             continue;
         QString text = QStringLiteral("Step %1 or before: %2\nThe shortest sequence that fails%3:\n")
                            .arg(QString::number(done), wrong, lookAtQueue ? QStringLiteral(", with lost() and positionChanged() connected") : QString());
-        for (const Step &step : shrink(sequence, lookAtQueue, &wrong))
-            text += QStringLiteral("    ") + describe(step) + u'\n';
+        text += QString::fromLocal8Bit(textOf(shrink(sequence, lookAtQueue, &wrong)));
         QFAIL(qPrintable(text + wrong));
     }
 }
