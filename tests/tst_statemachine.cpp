@@ -134,6 +134,7 @@ private:
     QTemporaryDir m_folder;
     QString m_path;
     OtherPtr m_neighbour;
+    int m_unclear = 0;
 };
 
 void tst_StateMachine::initTestCase()
@@ -148,7 +149,10 @@ void tst_StateMachine::initTestCase()
 QString tst_StateMachine::play(const Sequence &sequence, bool lookAtQueue, std::chrono::milliseconds limit)
 {
     played = "Crashed within the sequence:\n" + textOf(sequence);
-    return Play(m_path, *m_neighbour, lookAtQueue, limit).play(sequence);
+    Play play(m_path, *m_neighbour, lookAtQueue, limit);
+    const QString wrong = play.play(sequence);
+    m_unclear += play.isUnclear();
+    return wrong;
 }
 
 bool tst_StateMachine::failsAgain(const Sequence &sequence, bool lookAtQueue, QString *how)
@@ -190,7 +194,9 @@ void tst_StateMachine::everySequenceOfCallsDoesWhatTheModelSays()
     qInfo("QTLOCKFILE_SEED=%u", seed);
     Chance chance(seed);
     const int steps = qEnvironmentVariableIsSet("QTLOCKFILE_LONG") ? kStepsForLong : kSteps;
-    for (int done = 0; done < steps;) {
+    int sequences = 0;
+    m_unclear = 0;
+    for (int done = 0; done < steps; ++sequences) {
         const bool lookAtQueue = chance.below(3) == 0;
         Sequence sequence(size_t(2 + chance.below(kMostOfASequence - 1)));
         std::generate(sequence.begin(), sequence.end(), [&] { return chance.step(); });
@@ -203,6 +209,8 @@ void tst_StateMachine::everySequenceOfCallsDoesWhatTheModelSays()
         text += QString::fromLocal8Bit(textOf(shrink(sequence, lookAtQueue, &wrong)));
         QFAIL(qPrintable(text + wrong));
     }
+    if (m_unclear > 0)
+        qInfo("%d of %d sequences were not played to the end, since the machine was too busy for it", m_unclear, sequences);
 }
 
 } // namespace

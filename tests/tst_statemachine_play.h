@@ -60,6 +60,9 @@ public:
     // The first thing that is wrong, and empty where nothing is.
     QString play(const std::vector<Step> &steps);
 
+    // The machine was so slow that anything may be, and the sequence was not played to its end.
+    bool isUnclear() const { return m_isUnclear; }
+
 private:
     enum class Within { Acquire, Try, Release, Wait, EventLoop };
 
@@ -126,7 +129,7 @@ private:
     std::optional<Slot> m_slot;
     int m_positionTold = -1;
     QString m_wrong;
-    bool m_isUnclear = false; // the machine was so slow that anything may be
+    bool m_isUnclear = false;
 };
 
 } // namespace StateMachine

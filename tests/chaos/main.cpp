@@ -2,8 +2,10 @@
 #include "disks.h"
 #include "round.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -22,6 +24,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kShortPlay = kHasAddressSanitizer ? 10s : 30s; // there to watch the memory, here to play
 constexpr std::chrono::milliseconds kLongPlay = 10min;
+constexpr std::chrono::milliseconds kLongestRound = 3s; // each end is checked
 constexpr std::chrono::milliseconds kPatience = 30s;
 
 constexpr std::chrono::milliseconds kProof = 1s;
@@ -57,7 +60,8 @@ int play(unsigned seed)
     if (played == 0)
         return 2;
     const char *const wish = std::getenv("QTLOCKFILE_LONG");
-    const auto length = (wish && *wish ? kLongPlay : kShortPlay) / (played * int(std::size(kKinds)));
+    const auto share = (wish && *wish ? kLongPlay : kShortPlay) / (played * int(std::size(kKinds)));
+    const int rounds = std::max(1, int(share / kLongestRound));
     std::mt19937 random(seed);
     Tally all;
     for (const Disk &disk : disks.all()) {
@@ -71,11 +75,13 @@ int play(unsigned seed)
             game.path = disk.folder + "/lock";
             game.removal = kind.removal;
             game.kills = kind.kills;
-            const Tally tally = Round(game, unsigned(random()), kPatience).play(length);
-            if (tally.allFaults() > 0)
-                std::printf("%s, %s:\n", disk.name.c_str(), kind.name);
-            print(tally);
-            onDisk.add(tally);
+            for (int round = 0; round < rounds; ++round) {
+                const Tally tally = Round(game, unsigned(random()), kPatience).play(share / rounds);
+                if (tally.allFaults() > 0)
+                    std::printf("%s, %s:\n", disk.name.c_str(), kind.name);
+                print(tally);
+                onDisk.add(tally);
+            }
         }
         std::printf("%s: %s\n", disk.name.c_str(), onDisk.summary().c_str());
         std::fflush(stdout);
