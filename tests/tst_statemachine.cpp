@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: 0BSD
+#include "sanitizer.h"
 #include "tst_statemachine_play.h"
 
 #include <QtCore/qtemporarydir.h>
@@ -17,15 +18,6 @@
 using namespace StateMachine;
 
 namespace {
-
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-constexpr bool kHasAddressSanitizer = true;
-#else
-constexpr bool kHasAddressSanitizer = false;
-#endif
 
 constexpr int kSteps = kHasAddressSanitizer ? 20'000 : 100'000;
 constexpr int kStepsForLong = 2'000'000;

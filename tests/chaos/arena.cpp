@@ -124,7 +124,8 @@ bool Guest::isAlive(std::uint64_t guest) const
     if (guest == 0)
         return false;
     const Seat &seat = m_arena.seats[(guest & ((1 << kSeatBits) - 1)) - 1];
-    return seat.life == guest >> kSeatBits && !seat.condemned;
+    // In this order: a seat is given to the next one by a new life first, and only then is the mark taken off.
+    return !seat.condemned && seat.life == guest >> kSeatBits;
 }
 
 void Guest::checkOrder(std::uint64_t began)

@@ -2,6 +2,8 @@
 #include "disks.h"
 #include "round.h"
 
+#include "../sanitizer.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>

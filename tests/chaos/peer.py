@@ -28,7 +28,7 @@ def is_alive(other):
     if other == 0:
         return False
     its = seats + ((other & 0xFFFF) - 1) * SEAT_WORDS
-    return words[its + LIFE] == other >> 16 and not words[its + CONDEMNED]
+    return not words[its + CONDEMNED] and words[its + LIFE] == other >> 16
 
 
 def complain(fault, other):

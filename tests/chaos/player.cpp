@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: 0BSD
 #include "player.h"
 
+#include "../sanitizer.h"
+
 #include <QtLockFile/LockQueue>
 
 #include <QtCore/qcoreapplication.h>
@@ -36,12 +38,6 @@ constexpr bool kChildrenMayAllocate = !kHasAddressSanitizer; // Clang 14's alloc
 
 constexpr auto kForEver = std::numeric_limits<std::int64_t>::max();
 constexpr unsigned kMostHangers = 12;
-
-bool hasEnded(int pipe, int milliseconds)
-{
-    pollfd end{pipe, POLLIN, 0};
-    return ::poll(&end, 1, milliseconds) > 0;
-}
 
 } // namespace
 
@@ -309,7 +305,8 @@ void Player::forkUser()
 // Lives on, whatever becomes of the parent, until the round is over.
 void Player::hang()
 {
-    while (!hasEnded(m_game.leash, -1)) { }
+    pollfd end{m_game.leash, POLLIN, 0};
+    while (::poll(&end, 1, -1) <= 0) { }
     ::_exit(0);
 }
 

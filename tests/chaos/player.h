@@ -10,17 +10,7 @@
 #include <random>
 #include <string>
 
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-
 namespace Chaos {
-
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-constexpr bool kHasAddressSanitizer = true;
-#else
-constexpr bool kHasAddressSanitizer = false;
-#endif
 
 // What one player does wrong on purpose, to see whether the checker sees it.
 enum class Sabotage {

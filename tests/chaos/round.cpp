@@ -350,8 +350,8 @@ void Round::collect()
         if (seat.faults == 0)
             continue;
         const std::uint64_t other = seat.other & 0xffff;
-        found(Fault(seat.fault.load()), "seat " + std::to_string(i) + (other > 0 ? " with seat " + std::to_string(other - 1) : "") + ", "
-                  + std::to_string(seat.faults) + " times something");
+        found(Fault(seat.fault.load()), "seat " + std::to_string(i) + (other > 0 ? " with seat " + std::to_string(other - 1) : "")
+                  + ", the first of " + std::to_string(seat.faults));
     }
 }
 
