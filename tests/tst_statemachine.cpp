@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "sanitizer.h"
-#include "tst_statemachine_play.h"
+#include "statemachine/play.h"
 
 #include <QtCore/qtemporarydir.h>
 
@@ -76,10 +76,10 @@ public:
             break;
         case Do::InNextSlot: {
             constexpr Do actions[] = {Do::Acquire, Do::TryAcquire, Do::Cancel, Do::Release, Do::DeleteAndCreate, Do::AskPosition, Do::LookForAcquired, Do::LookForReleased};
-            step.number = below(7);
+            step.number = below(int(std::size(kSignals)));
             // A wait within stateChanged() would deliver before the call that changed it returns.
             for (int count = 1 + below(3); count > 0; --count)
-                step.inSlot.push_back(actions[below(step.number < 4 ? 6 : 8)]);
+                step.inSlot.push_back(actions[below(step.number < kStateSignals ? 6 : 8)]);
             break;
         }
         default:

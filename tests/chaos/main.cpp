@@ -83,6 +83,8 @@ int play(unsigned seed)
                     std::printf("%s, %s:\n", disk.name.c_str(), kind.name);
                 print(tally);
                 onDisk.add(tally);
+                if (tally.faults[std::size_t(Fault::Hang)] > 0)
+                    return 1; // each more would take as long
             }
         }
         std::printf("%s: %s\n", disk.name.c_str(), onDisk.summary().c_str());

@@ -1,90 +1,20 @@
 // SPDX-License-Identifier: 0BSD
-#include "tst_statemachine_play.h"
+#include "play.h"
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qfile.h>
-#include <QtCore/qloggingcategory.h>
+#include <QtCore/qthread.h>
+#include <QtCore/qtimer.h>
 
-#include <atomic>
+#include <utility>
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace StateMachine {
 
-namespace {
-
-// How long a LockFile waits for the end of an attempt before it reports it without: then the attempt may go on a while.
-constexpr auto kGrace = 250ms;
-
-const char *const kSignals[] = {"Acquiring", "Acquired", "Releasing", "Released", "acquired", "failed", "released"};
-
-std::atomic<int> warnings{0};
-QtMessageHandler otherHandler = nullptr;
-
-void countWarnings(QtMsgType type, const QMessageLogContext &context, const QString &text)
-{
-    if (context.category && qstrcmp(context.category, "qtlockfile.lockfile") == 0)
-        ++warnings;
-    else
-        otherHandler(type, context, text);
-}
-
-std::optional<ino_t> inodeAt(const QString &path)
-{
-    struct stat status;
-    if (::lstat(QFile::encodeName(path).constData(), &status) != 0)
-        return std::nullopt;
-    return status.st_ino;
-}
-
-QString call(Do what)
-{
-    switch (what) {
-    case Do::Acquire: return QStringLiteral("lock.acquire()");
-    case Do::TryAcquire: return QStringLiteral("lock.tryAcquire()");
-    case Do::Cancel: return QStringLiteral("lock.cancel()");
-    case Do::Release: return QStringLiteral("lock.release()");
-    case Do::LookForAcquired: return QStringLiteral("lock.waitForAcquired(0)");
-    case Do::LookForReleased: return QStringLiteral("lock.waitForReleased(0)");
-    case Do::WaitForAcquired: return QStringLiteral("lock.waitForAcquired()");
-    case Do::WaitForReleased: return QStringLiteral("lock.waitForReleased()");
-    case Do::ProcessEvents: return QStringLiteral("process the events that are there");
-    case Do::ProcessAllEvents: return QStringLiteral("process events until all has come");
-    case Do::SetTimeout: return QStringLiteral("lock.setTimeout(%1)");
-    case Do::SetRemoveOnRelease: return QStringLiteral("lock.setRemoveOnRelease(%1)");
-    case Do::SetPermissions: return QStringLiteral("lock.setPermissions(%1)");
-    case Do::DeleteAndCreate: return QStringLiteral("delete lock, and another on the same path");
-    case Do::UseInAnotherThread: return QStringLiteral("move lock to another thread, use it there, move it back");
-    case Do::AskPosition: return QStringLiteral("lock.position()");
-    case Do::InNextSlot: break;
-    case Do::RivalTries: return QStringLiteral("rival.tryAcquire()");
-    case Do::RivalReleases: return QStringLiteral("rival.release()");
-    case Do::NeighbourTries: return QStringLiteral("another process tries");
-    case Do::NeighbourReleases: return QStringLiteral("another process releases");
-    case Do::OutsiderRemoves: return QStringLiteral("rm the file");
-    }
-    return {};
-}
-
-} // namespace
-
-QString describe(const Step &step)
-{
-    if (step.what == Do::InNextSlot) {
-        QStringList actions;
-        for (const Do action : step.inSlot)
-            actions << (action == Do::DeleteAndCreate ? QStringLiteral("delete lock") : call(action));
-        return QStringLiteral("in the slot of the next \"%1\": %2").arg(QLatin1String(kSignals[step.number]), actions.join(QStringLiteral(", ")));
-    }
-    const QString text = call(step.what);
-    return text.contains(u'%') ? text.arg(step.number) : text;
-}
-
 Play::Play(const QString &path, Other &neighbour, bool lookAtQueue, std::chrono::milliseconds limit)
     : m_path(path), m_neighbourProcess(neighbour), m_lookAtQueue(lookAtQueue), m_limit(limit), m_rival(std::make_unique<LockFile>(path))
 {
-    otherHandler = qInstallMessageHandler(countWarnings);
     create();
 }
 
@@ -95,7 +25,6 @@ Play::~Play()
     if (m_model.neighbour.holds)
         (void)m_neighbourProcess.ask("release");
     ::unlink(QFile::encodeName(m_path).constData());
-    qInstallMessageHandler(otherHandler);
 }
 
 QString Play::play(const std::vector<Step> &steps)
@@ -131,6 +60,8 @@ void Play::create()
     QObject::connect(lock, &LockFile::acquired, lock, [this] { onSignal(QStringLiteral("acquired")); });
     QObject::connect(lock, &LockFile::failed, lock, [this](const LockError &error) { onSignal(QStringLiteral("failed ") + nameOf(error.code())); });
     QObject::connect(lock, &LockFile::released, lock, [this] { onSignal(QStringLiteral("released")); });
+    QObject::connect(lock, &LockFile::timeoutChanged, lock, [this] { ++m_propertyChanges; });
+    QObject::connect(lock, &LockFile::removeOnReleaseChanged, lock, [this] { ++m_propertyChanges; });
     if (!m_lookAtQueue)
         return;
     QObject::connect(lock, &LockFile::lost, lock, [this] { onLost(); });
@@ -186,14 +117,18 @@ void Play::perform(const Step &step)
     if (!m_lock)
         return;
     switch (step.what) {
-    case Do::SetTimeout:
-        m_model.timeout = std::chrono::milliseconds(step.number);
+    case Do::SetTimeout: {
+        const auto before = std::exchange(m_model.timeout, std::chrono::milliseconds(step.number));
         m_lock->setTimeout(m_model.timeout);
+        expectPropertyChanges(before != m_model.timeout, "timeoutChanged()");
         break;
-    case Do::SetRemoveOnRelease:
-        m_model.removes = step.number != 0;
+    }
+    case Do::SetRemoveOnRelease: {
+        const bool before = std::exchange(m_model.removes, step.number != 0);
         m_lock->setRemoveOnRelease(m_model.removes);
+        expectPropertyChanges(before != m_model.removes, "removeOnReleaseChanged()");
         break;
+    }
     case Do::SetPermissions:
         m_lock->setPermissions(step.number != 0 ? QFileDevice::ReadOwner | QFileDevice::WriteOwner : QFileDevice::Permissions(0x6666));
         break;
@@ -224,13 +159,6 @@ void Play::act(Do what)
     case Do::AskPosition: askPosition(); break;
     default: break;
     }
-}
-
-// Calls that are refused say so, once, and nothing else does.
-void Play::expectWarnings(int count, const char *call)
-{
-    if (const int seen = warnings.exchange(0); seen != count)
-        wrong(QStringLiteral("%1: %2 warnings instead of %3").arg(QLatin1String(call)).arg(seen).arg(count));
 }
 
 void Play::acquire()
@@ -457,147 +385,6 @@ void Play::outsiderRemoves()
 {
     if (::unlink(QFile::encodeName(m_path).constData()) == 0)
         m_model.removeFile();
-}
-
-void Play::checkAttempt(const Model::Other &other, bool acquired, const char *who)
-{
-    if (acquired && m_model.isHeldFor(other))
-        wrong(QStringLiteral("%1 acquires what another holds or waits for").arg(QLatin1String(who)));
-    if (!acquired && m_model.isFreeFor(other))
-        wrong(QStringLiteral("%1 cannot acquire what is free").arg(QLatin1String(who)));
-}
-
-void Play::checkHolder(qint64 named, qint64 pid, const char *who)
-{
-    if (named != pid)
-        wrong(QStringLiteral("%1 is told of holder %2 instead of %3").arg(QLatin1String(who)).arg(named).arg(pid));
-}
-
-bool Play::isLost() const
-{
-    struct stat status;
-    return ::fstat(m_lock->fileDescriptor(), &status) == 0 && inodeAt(m_path) != status.st_ino;
-}
-
-// After each step.
-void Play::check()
-{
-    if (m_lock) {
-        if (m_lock->state() != m_model.state || m_lock->isAcquired() != (m_model.state == State::Acquired))
-            wrong(QStringLiteral("state() is %1 instead of %2").arg(nameOf(m_lock->state()), nameOf(m_model.state)));
-        if ((m_lock->fileDescriptor() >= 0) != (m_model.state == State::Acquired))
-            wrong(QStringLiteral("fileDescriptor() is %1 in %2").arg(m_lock->fileDescriptor()).arg(nameOf(m_model.state)));
-        if (m_lock->error().code() != m_model.error)
-            wrong(QStringLiteral("error() is %1 instead of %2").arg(nameOf(m_lock->error().code()), nameOf(m_model.error)));
-        if (m_lock->timeout() != m_model.timeout || m_lock->removeOnRelease() != m_model.removes)
-            wrong(QStringLiteral("a property is not what it was set to"));
-        if (m_model.state == State::Acquired && m_model.isAtPath == isLost())
-            wrong(QStringLiteral("the file at the path is not whose it should be"));
-    }
-    const bool exists = inodeAt(m_path).has_value();
-    if (!exists && m_model.othersHoldPath())
-        wrong(QStringLiteral("the file of another is gone"));
-    if (m_model.isQuiet() && !m_model.othersHoldPath() && m_model.file != Model::File::Unknown && exists != (m_model.file == Model::File::Present))
-        wrong(exists ? QStringLiteral("the file was left behind") : QStringLiteral("the file is gone"));
-}
-
-// Nothing is left behind.
-void Play::finish()
-{
-    rivalReleases();
-    neighbourReleases();
-    if (m_lock && !failed())
-        processEvents(true);
-    if (failed())
-        return;
-    destroy();
-    check();
-    if (failed())
-        return;
-    const QDeadlineTimer limit(m_limit); // a look at the queue may still be under way
-    while (descriptorsTo(m_path, ::getpid()) > 0 && !limit.hasExpired())
-        ::usleep(100);
-    if (limit.hasExpired())
-        wrong(QStringLiteral("a descriptor was left open"));
-    rivalTries();
-    rivalReleases();
-    check();
-}
-
-void Play::onStateChanged(State state)
-{
-    const State before = m_model.state;
-    if (m_within.empty()) {
-        wrong(QStringLiteral("stateChanged(%1) comes outside of any call").arg(nameOf(state)));
-        return;
-    }
-    const Within within = m_within.back();
-    const bool isDelivery = within == Within::Wait || within == Within::EventLoop;
-    bool isLegal = false;
-    if (state == State::Acquiring)
-        isLegal = within == Within::Acquire && (before == State::Released || before == State::Releasing);
-    else if (state == State::Releasing)
-        isLegal = within == Within::Release && before == State::Acquired;
-    else if (state == State::Acquired)
-        isLegal = (isDelivery && before == State::Acquiring) || (within == Within::Try && before == State::Released);
-    else
-        isLegal = (before == State::Releasing && (isDelivery || within == Within::Try)) || (before == State::Acquiring && isDelivery);
-    if (!isLegal)
-        wrong(QStringLiteral("stateChanged(%1) in %2").arg(nameOf(state), nameOf(before)));
-    if (m_lock->state() != state)
-        wrong(QStringLiteral("stateChanged(%1) comes when state() is %2").arg(nameOf(state), nameOf(m_lock->state())));
-
-    if (before == State::Acquiring) {
-        m_isUnclear |= m_model.isLate(kGrace);
-        wrong(m_model.endAttempt(m_lock->error().code()));
-    } else if (state == State::Acquired) {
-        wrong(m_model.endTry(m_try, m_lock->error().code()));
-    } else if (before == State::Releasing && state == State::Released) {
-        m_model.endRelease();
-    }
-    m_model.state = state;
-    if (state == State::Acquired)
-        onAcquired();
-    runSlot(nameOf(state));
-}
-
-void Play::onAcquired()
-{
-    m_model.isAtPath = !isLost();
-    if (m_model.isAtPath)
-        m_model.file = Model::File::Present;
-}
-
-void Play::onSignal(const QString &signal)
-{
-    const bool isDelivery = !m_within.empty() && (m_within.back() == Within::Wait || m_within.back() == Within::EventLoop);
-    if (!isDelivery)
-        wrong(QStringLiteral("%1 comes outside of a wait and of the event loop").arg(signal));
-    if (const QString what = m_model.onSignal(signal); !what.isEmpty())
-        wrong(QStringLiteral("%1: %2").arg(signal, what));
-    runSlot(signal.section(u' ', 0, 0));
-}
-
-void Play::onLost()
-{
-    if (m_within.empty() || m_within.back() != Within::EventLoop)
-        wrong(QStringLiteral("lost() comes outside of the event loop"));
-    if (m_model.state != State::Acquired || !isLost())
-        wrong(QStringLiteral("lost(), and nothing is"));
-    if (std::exchange(m_model.lossTold, true))
-        wrong(QStringLiteral("lost() comes twice"));
-}
-
-void Play::runSlot(const QString &signal)
-{
-    if (failed() || !m_lock || !m_slot || m_slot->signal != signal)
-        return;
-    const std::vector<Do> actions = m_slot->actions;
-    m_slot.reset();
-    for (const Do action : actions) {
-        if (m_lock)
-            act(action);
-    }
 }
 
 } // namespace StateMachine

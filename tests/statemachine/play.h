@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: 0BSD
-#ifndef QTLOCKFILE_TST_STATEMACHINE_PLAY_H
-#define QTLOCKFILE_TST_STATEMACHINE_PLAY_H
+#ifndef QTLOCKFILE_STATEMACHINE_PLAY_H
+#define QTLOCKFILE_STATEMACHINE_PLAY_H
 
-#include "participant.h"
-#include "tst_statemachine_model.h"
+#include "model.h"
+#include "step.h"
 
-#include <QtCore/qstringlist.h>
-#include <QtCore/qthread.h>
+#include "../participant.h"
 
 #include <memory>
 #include <optional>
@@ -14,40 +13,17 @@
 
 namespace StateMachine {
 
-// What can be done to a LockFile and around it. Each is possible in every state; some then do nothing.
-enum class Do {
-    Acquire,
-    TryAcquire,
-    Cancel,
-    Release,
-    LookForAcquired, // waitForAcquired(0)
-    LookForReleased,
-    WaitForAcquired, // as long as it must come, if it must; for a moment otherwise
-    WaitForReleased,
-    ProcessEvents,
-    ProcessAllEvents, // until all has come that must
-    SetTimeout,
-    SetRemoveOnRelease,
-    SetPermissions,
-    DeleteAndCreate,
-    UseInAnotherThread,
-    AskPosition,
-    InNextSlot, // the slot of the next signal of a kind does something itself
-    RivalTries, // another LockFile in this process
-    RivalReleases,
-    NeighbourTries, // another process
-    NeighbourReleases,
-    OutsiderRemoves // the file
-};
-
-struct Step
+// Counts the warnings of LockFile instead of printing them.
+class WarningCount
 {
-    Do what;
-    int number = 0; // the time-out, the signal
-    std::vector<Do> inSlot = {};
-};
+public:
+    WarningCount();
+    WarningCount(const WarningCount &) = delete;
+    WarningCount &operator=(const WarningCount &) = delete;
+    ~WarningCount();
 
-QString describe(const Step &step);
+    int take(); // since the last time
+};
 
 // Plays one sequence on real objects, and says what was wrong first.
 class Play
@@ -102,6 +78,7 @@ private:
     void neighbourReleases();
     void outsiderRemoves();
     void expectWarnings(int count, const char *call);
+    void expectPropertyChanges(int count, const char *signal);
     void checkHolder(qint64 named, qint64 pid, const char *who);
     void checkAttempt(const Model::Other &other, bool acquired, const char *who);
     bool isAllDone() const;
@@ -121,6 +98,7 @@ private:
     Other &m_neighbourProcess;
     const bool m_lookAtQueue;
     const std::chrono::milliseconds m_limit;
+    WarningCount m_warnings;
     std::unique_ptr<LockFile> m_lock;
     std::unique_ptr<LockFile> m_rival;
     Model m_model;
@@ -128,6 +106,7 @@ private:
     unsigned m_try = 0; // the number of the tryAcquire() under way
     std::optional<Slot> m_slot;
     int m_positionTold = -1;
+    int m_propertyChanges = 0; // told and not yet expected
     QString m_wrong;
     bool m_isUnclear = false;
 };
