@@ -51,7 +51,8 @@ struct Seat
     Word other;      // with whom
     Word faults;     // how many it found
     std::array<Word, kCounts> counts;
-    Word unused[2];
+    Word pid;        // of a forked child
+    Word unused;
 };
 static_assert(sizeof(Seat) == 16 * sizeof(Word));
 

@@ -295,6 +295,7 @@ void Player::forkUser()
     const auto seed = unsigned(m_random());
     if (::fork() != 0)
         return;
+    m_arena.seats[std::size_t(seat)].pid = std::uint64_t(::getpid());
     Player child(m_arena, m_game, seat, seat, 1, seed);
     if (oneOf(2))
         child.m_lock.swap(m_lock);

@@ -6,7 +6,6 @@
 #include <QtLockFile/LockQueue>
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <fstream>
@@ -218,15 +217,44 @@ void Round::goOn(Clock::time_point now)
     }
 }
 
-void Round::reap()
+// Tells whether there are children left.
+bool Round::reap()
 {
     int status;
-    for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    pid_t pid;
+    while ((pid = ::waitpid(-1, &status, WNOHANG)) > 0) {
         const auto process = std::find_if(m_processes.begin(), m_processes.end(), [pid](const Process &one) { return one.pid == pid; });
-        if (process != m_processes.end())
+        if (process != m_processes.end()) {
             onEnd(*process, status);
-        else if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
-            found(Fault::Crash, "an orphaned child ended with status " + std::to_string(status)); // its deaths are its own
+            continue;
+        }
+        for (int i = kProcessSeats; i < kSeats; ++i) {
+            if (Word &its = m_arena->seats[std::size_t(i)].pid; its == std::uint64_t(pid))
+                its = 0;
+        }
+        if (!(WIFEXITED(status) && WEXITSTATUS(status) == 0) && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+            found(Fault::Crash, "an orphaned child ended with status " + std::to_string(status)); // that it was killed is its own doing
+    }
+    return pid == 0;
+}
+
+// The children of those that have ended: they are this process's now, and the last to end.
+void Round::reapAll()
+{
+    const auto deadline = Clock::now() + m_patience;
+    bool isLate = false;
+    while (reap()) {
+        std::this_thread::sleep_for(1ms);
+        if (isLate || Clock::now() < deadline)
+            continue;
+        isLate = true;
+        found(Fault::Hang, "forked children that do not end");
+        for (int i = kProcessSeats; i < kSeats; ++i) {
+            const auto pid = pid_t(m_arena->seats[std::size_t(i)].pid);
+            siginfo_t info;
+            if (pid > 0 && ::waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) // a child of ours, and not another by now
+                ::kill(pid, SIGKILL);
+        }
     }
 }
 
@@ -298,7 +326,7 @@ void Round::endRound()
     checkFile();
     sweep();
     ::close(m_leash[1]);
-    while (::waitpid(-1, nullptr, 0) > 0 || errno == EINTR) { } // children that lived on
+    reapAll();
     collect();
     ::unlink(m_game.path.c_str());
 }

@@ -58,7 +58,8 @@ private:
     void kill(Process &process);
     void stopOne();
     void goOn(Clock::time_point now);
-    void reap();
+    bool reap();
+    void reapAll();
     void onEnd(Process &process, int status);
     bool isHung();
     void describeHang();
