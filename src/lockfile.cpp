@@ -540,10 +540,14 @@ bool LockFile::tryAcquire()
     if (!d->mayBegin("tryAcquire"))
         return false;
     const QPointer<LockFile> guard(this);
-    d->worker->waitUntilIdle(LockWorker::TimePoint::max());
-    while (guard && d->absorb()) { }
-    // A slot of stateChanged() may have done anything.
-    if (!guard || !d->mayBegin("tryAcquire"))
+    // A slot of stateChanged() may do anything, release again included.
+    while (d->state == State::Releasing) {
+        d->worker->waitUntilIdle(LockWorker::TimePoint::max());
+        d->absorb();
+        if (!guard)
+            return false;
+    }
+    if (!d->mayBegin("tryAcquire"))
         return false;
     const Outcome outcome = d->worker->tryAcquire(d->options());
     d->deliverLater();

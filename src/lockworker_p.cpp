@@ -46,6 +46,7 @@ struct LockWorker::Shared
     std::function<void()> notify;
     bool running = false;
     bool begun = false;             // while running: a thread has taken the tasks in hand
+    int releasesLeft = 0;           // the place is that of the hold before until they are done
     LockOptions options;            // of the last attempt
     LockThread *waiting = nullptr;  // the thread whose wait can be ended
     bool interrupted = false;       // it has been told
@@ -59,6 +60,8 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
     {
         const std::lock_guard guard(shared->mutex);
         shared->tasks.push_back(task);
+        if (task.kind == Task::Kind::Release)
+            ++shared->releasesLeft;
         if (std::exchange(shared->running, true))
             return;
     }
@@ -93,6 +96,8 @@ void LockWorker::Shared::run(Runner runner)
         guard.unlock();
         const Event event = perform(task, runner);
         guard.lock();
+        if (task.kind == Task::Kind::Release)
+            --releasesLeft;
         if (event.kind == Event::Kind::Acquired && ended) {
             tasks.push_front({Task::Kind::Undo, task.options});
             continue;
@@ -277,7 +282,8 @@ int LockWorker::descriptor() const
 
 Place LockWorker::place() const
 {
-    return m_shared->lock.place();
+    const std::lock_guard guard(m_shared->mutex);
+    return m_shared->releasesLeft > 0 ? Place() : m_shared->lock.place();
 }
 
 } // namespace QtLockFile::Internal

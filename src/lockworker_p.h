@@ -58,6 +58,7 @@ public:
     // Of the lock, while it is held.
     int descriptor() const;
 
+    // In the queue; none before a release that is under way is done.
     Place place() const;
 
     // In a forked child: all that was under way is the parent's.

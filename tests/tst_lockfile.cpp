@@ -240,6 +240,29 @@ private Q_SLOTS:
         QVERIFY(lock.waitForAcquired(kLong));
     }
 
+    void thePlaceInTheQueueIsNeverThatOfTheHoldBefore()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        LockFile other(folder.path());
+        for (int round = 0; round < 200; ++round) {
+            QVERIFY(lock.tryAcquire());
+            other.acquire();
+            QVERIFY(mustWithoutEventLoop([&] { return other.position() == 1; }));
+            lock.release();
+            lock.acquire();
+            int position = -1;
+            QVERIFY(mustWithoutEventLoop([&] { return (position = lock.position()) >= 0; }));
+            QCOMPARE(position, 1);
+            QVERIFY(other.waitForAcquired(kLong));
+            other.release();
+            QVERIFY(lock.waitForAcquired(kLong));
+            lock.release();
+            QVERIFY(lock.waitForReleased(kLong));
+            QVERIFY(other.waitForReleased(kLong));
+        }
+    }
+
     void tryAcquireWhileReleasingTakesPlaceAfterTheRelease()
     {
         const Folder folder;
@@ -253,6 +276,48 @@ private Q_SLOTS:
         QVERIFY(!isFree(folder.path()));
         QVERIFY(lock.waitForAcquired(kLong));
         QCOMPARE(record.take(), QStringLiteral("Acquired, Releasing, Released, Acquired, acquired, released, acquired"));
+    }
+
+    void tryAcquireThatIsRefusedLeavesAloneWhatASlotHasBegunMeanwhile()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        QVERIFY(lock.tryAcquire());
+        lock.release();
+        connect(&lock, &LockFile::stateChanged, &lock, [&](State state) {
+            if (state == State::Released) {
+                lock.acquire();
+                QVERIFY(mustWithoutEventLoop([&] { return lock.position() == 0; }));
+            }
+        });
+        Record record(lock);
+        ignoreWarning("tryAcquire");
+        QVERIFY(!lock.tryAcquire());
+        QCOMPARE(lock.state(), State::Acquiring);
+        QVERIFY(lock.waitForAcquired(kLong));
+        // The record's slot comes after the one that calls.
+        QCOMPARE(record.take(), QStringLiteral("Acquiring, Released, acquired, released, Acquired, acquired"));
+        lock.disconnect();
+    }
+
+    void tryAcquireTakesPlaceAfterEachReleaseThatASlotHasBegunMeanwhile()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        Record record(lock);
+        QVERIFY(lock.tryAcquire());
+        lock.release();
+        int left = 3;
+        connect(&lock, &LockFile::stateChanged, &lock, [&](State state) {
+            if (state == State::Released && --left > 0) {
+                QVERIFY(lock.tryAcquire());
+                lock.release();
+            }
+        });
+        QVERIFY(lock.tryAcquire());
+        record.take();
+        QVERIFY(lock.waitForAcquired(kLong));
+        QCOMPARE(record.take(), QStringLiteral("acquired, released, acquired, released, acquired, released, acquired"));
     }
 
     void cancelledAttemptWhileReleasingStillReleases()

@@ -3,6 +3,7 @@
 
 #include <QtLockFile/LockFile>
 
+#include <QtCore/qstandardpaths.h>
 #include <QtCore/qtemporarydir.h>
 #include <QtTest/qsignalspy.h>
 #include <QtTest/qtest.h>
@@ -51,12 +52,71 @@ for line in sys.stdin:
         print("refused", flush=True)
 )");
 
-OtherPtr startPython(const QString &path)
+// The module whose protocol we speak, written plainly: the whole file is locked by fcntl.lockf; who finds that the file is
+// no longer the one at the path starts over; the file is removed before it is unlocked, or kept. Its LockError is "refused".
+const QString kSeed = QStringLiteral(R"(
+import fcntl, os, sys
+
+path = sys.argv[1]
+
+class LockFile:
+    def __init__(self, wait, remove):
+        self.remove = remove
+        while True:
+            self.file = open(path, "a+")
+            try:
+                fcntl.lockf(self.file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                if os.path.samestat(os.fstat(self.file.fileno()), os.stat(path)):
+                    return
+            except FileNotFoundError:
+                pass
+            except BlockingIOError:
+                self.file.close()
+                raise
+            self.file.close()
+
+    def release(self):
+        if self.remove:
+            os.unlink(path)
+        self.file.close()
+
+print("ready", os.getpid(), flush=True)
+for line in sys.stdin:
+    words = line.split()
+    try:
+        if words[0] == "crowd":
+            for i in range(int(words[1])):
+                lock = LockFile(True, words[3] == "remove")
+                os.close(os.open(words[2], os.O_CREAT | os.O_EXCL))
+                os.unlink(words[2])
+                lock.release()
+        elif words[0] == "release":
+            lock.release()
+        else:
+            lock = LockFile(words[0] == "wait", words[1] == "remove")
+        print("done", flush=True)
+    except BlockingIOError:
+        print("refused", flush=True)
+)");
+
+// The system's own where it is: a wrapper takes its time.
+QString pythonProgram()
 {
-    return std::make_unique<Other>(QStringLiteral("python3"), QStringList{QStringLiteral("-c"), kPython, path});
+    const QString ofSystem = QStandardPaths::findExecutable(QStringLiteral("python3"), {QStringLiteral("/usr/bin")});
+    return ofSystem.isEmpty() ? QStringLiteral("python3") : ofSystem;
 }
 
-// util-linux has it from 2.41 on.
+OtherPtr startSeed(const QString &path)
+{
+    return std::make_unique<Other>(pythonProgram(), QStringList{QStringLiteral("-c"), kSeed, path});
+}
+
+OtherPtr startPython(const QString &path)
+{
+    return std::make_unique<Other>(pythonProgram(), QStringList{QStringLiteral("-c"), kPython, path});
+}
+
+// From util-linux 2.41 on. It locks as an open file, not as a process, so the kernel does not name it.
 bool hasFlockFcntl()
 {
     QProcess flock;
@@ -80,13 +140,17 @@ private Q_SLOTS:
     void cleanup();
     void aPeerThatHoldsTheWholeFileExcludesUsAndIsNamed_data();
     void aPeerThatHoldsTheWholeFileExcludesUsAndIsNamed();
+    void flockFcntlWaitsForUsAndIsRefusedAsLongAsWeHold();
     void aPeerIsRefusedAsLongAsWeHold();
     void aPeerThatHasNotLockedIsNoHolder();
     void aPeerThatWaitsIsServedWhenOurQueueIsEmpty();
     void aPeerThatIsKilledFreesTheLock();
     void severalOfUsWaitForAPeerAndNoneIsLost();
     void aPeerThatRemovesTheFileWhileWeWaitLeadsUsToANewOne();
+    void aPeerThatFollowsTheSeedsProtocolNeverHoldsWithUs_data();
     void aPeerThatFollowsTheSeedsProtocolNeverHoldsWithUs();
+    void theSeedAndWeHoldInTurn_data();
+    void theSeedAndWeHoldInTurn();
     void aPeersOpeningAndClosingCostsNothing();
     void aStrangersLockOnTicketsIsQueuedBehind_data();
     void aStrangersLockOnTicketsIsQueuedBehind();
@@ -101,7 +165,7 @@ private:
 
 void tst_Peers::initTestCase()
 {
-    QCOMPARE(QProcess::execute(QStringLiteral("python3"), {QStringLiteral("-c"), QStringLiteral("import fcntl")}), 0);
+    QCOMPARE(QProcess::execute(pythonProgram(), {QStringLiteral("-c"), QStringLiteral("import fcntl")}), 0);
 }
 
 void tst_Peers::init()
@@ -128,22 +192,25 @@ void tst_Peers::aPeerThatHoldsTheWholeFileExcludesUsAndIsNamed_data()
     QTest::addColumn<QByteArray>("peer");
     QTest::newRow("Python's fcntl.lockf, exclusive") << QByteArray("lock");
     QTest::newRow("Python's fcntl.lockf, shared") << QByteArray("share");
-    if (hasFlockFcntl())
-        QTest::newRow("flock --fcntl of util-linux") << QByteArray();
+    QTest::newRow("flock --fcntl of util-linux") << QByteArray();
 }
 
 void tst_Peers::aPeerThatHoldsTheWholeFileExcludesUsAndIsNamed()
 {
     QFETCH(const QByteArray, peer);
+    if (peer.isEmpty() && !hasFlockFcntl())
+        QSKIP("flock of this util-linux has no --fcntl, which came with 2.41");
     OtherPtr other = peer.isEmpty() ? startFlockFcntl(m_path) : startPython(m_path);
     if (!peer.isEmpty())
         QCOMPARE(other->ask(peer), "done");
+    const qint64 name = peer.isEmpty() ? -1 : other->pid();
 
     LockFile lock(m_path);
     QVERIFY(!lock.tryAcquire());
     QCOMPARE(lock.error().code(), LockError::Code::Held);
-    QCOMPARE(lock.error().holder().pid(), other->pid());
-    QCOMPARE(LockQueue::of(m_path).holder().pid(), other->pid());
+    QCOMPARE(lock.error().holder().pid(), name);
+    QVERIFY(LockQueue::of(m_path).isHeld());
+    QCOMPARE(LockQueue::of(m_path).holder().pid(), name);
     QVERIFY(acquiresLater(&lock));
     QCOMPARE(LockQueue::of(m_path).waiters().size(), 1); // at the gate, where the kernel does not name us
 
@@ -158,7 +225,7 @@ void tst_Peers::aPeerThatHoldsTheWholeFileExcludesUsAndIsNamed()
     timedOut.acquire();
     QVERIFY(!timedOut.waitForAcquired(kLong));
     QCOMPARE(timedOut.error().code(), LockError::Code::TimedOut);
-    QCOMPARE(timedOut.error().holder().pid(), other->pid());
+    QCOMPARE(timedOut.error().holder().pid(), name);
 
     if (peer.isEmpty())
         other->tell("end");
@@ -168,6 +235,22 @@ void tst_Peers::aPeerThatHoldsTheWholeFileExcludesUsAndIsNamed()
     lock.release();
     QVERIFY(lock.waitForReleased(kLong));
     QVERIFY(!QFile::exists(m_path));
+}
+
+void tst_Peers::flockFcntlWaitsForUsAndIsRefusedAsLongAsWeHold()
+{
+    if (!hasFlockFcntl())
+        QSKIP("flock of this util-linux has no --fcntl, which came with 2.41");
+    LockFile lock(m_path);
+    lock.setRemoveOnRelease(false);
+    QVERIFY(lock.tryAcquire());
+    QCOMPARE(QProcess::execute(QStringLiteral("flock"), {QStringLiteral("--fcntl"), QStringLiteral("-n"), m_path, QStringLiteral("true")}), 1);
+    QProcess flock;
+    flock.start(QStringLiteral("flock"), {QStringLiteral("--fcntl"), m_path, QStringLiteral("true")});
+    QVERIFY(!flock.waitForFinished(int(kShort.count())));
+    lock.release();
+    QVERIFY(flock.waitForFinished(int(kLong.count())));
+    QCOMPARE(flock.exitCode(), 0);
 }
 
 void tst_Peers::aPeerIsRefusedAsLongAsWeHold()
@@ -287,45 +370,70 @@ void tst_Peers::aPeerThatRemovesTheFileWhileWeWaitLeadsUsToANewOne()
     QVERIFY(!QFile::exists(m_path));
 }
 
+void tst_Peers::aPeerThatFollowsTheSeedsProtocolNeverHoldsWithUs_data()
+{
+    QTest::addColumn<bool>("remove");
+    QTest::newRow("all remove the file") << true;
+    QTest::newRow("all keep the file") << false;
+}
+
 void tst_Peers::aPeerThatFollowsTheSeedsProtocolNeverHoldsWithUs()
 {
-    static const QString seed = QStringLiteral(R"(
-import fcntl, os, sys
-
-path, inside = sys.argv[1], sys.argv[2]
-
-def acquire():
-    while True:
-        file = open(path, "a+")
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        try:
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()
-
-print("ready", os.getpid(), flush=True)
-for line in sys.stdin:
-    for i in range(int(line)):
-        file = acquire()
-        os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
-        os.unlink(inside)
-        os.unlink(path)
-        file.close()
-    print("crowded", flush=True)
-)");
-    const QString inside = m_folder->filePath(QStringLiteral("inside"));
+    QFETCH(const bool, remove);
+    const QByteArray inside = QFile::encodeName(m_folder->filePath(QStringLiteral("inside")));
     std::vector<OtherPtr> crowd;
     for (int i = 0; i < 2; ++i) {
-        crowd.push_back(std::make_unique<Other>(QStringLiteral("python3"), QStringList{QStringLiteral("-c"), seed, m_path, inside}));
+        crowd.push_back(startSeed(m_path));
         crowd.push_back(startParticipant(m_path));
+        crowd.back()->tell(remove ? "remove" : "keep");
     }
     for (size_t i = 0; i < crowd.size(); ++i)
-        crowd[i]->tell(i % 2 == 0 ? QByteArray("300") : "crowd 300 " + QFile::encodeName(inside));
-    for (const OtherPtr &one : crowd)
-        QCOMPARE(one->hear(), "crowded");
-    QVERIFY(!QFile::exists(m_path));
+        crowd[i]->tell("crowd 300 " + inside + (i % 2 > 0 ? "" : remove ? " remove" : " keep"));
+    for (size_t i = 0; i < crowd.size(); ++i)
+        QCOMPARE(crowd[i]->hear(), i % 2 > 0 ? "crowded" : "done");
+    QCOMPARE(QFile::exists(m_path), !remove);
+}
+
+void tst_Peers::theSeedAndWeHoldInTurn_data()
+{
+    QTest::addColumn<bool>("itRemoves");
+    QTest::addColumn<bool>("weRemove");
+    QTest::newRow("both remove the file") << true << true;
+    QTest::newRow("the seed removes it, we keep it") << true << false;
+    QTest::newRow("the seed keeps it, we remove it") << false << true;
+    QTest::newRow("both keep it") << false << false;
+}
+
+void tst_Peers::theSeedAndWeHoldInTurn()
+{
+    QFETCH(const bool, itRemoves);
+    QFETCH(const bool, weRemove);
+    const QByteArray itsRemoval = itRemoves ? " remove" : " keep";
+    const OtherPtr seed = startSeed(m_path);
+    LockFile lock(m_path);
+    lock.setRemoveOnRelease(weRemove);
+    for (int round = 0; round < 2; ++round) {
+        QCOMPARE(seed->ask("try" + itsRemoval), "done"); // the seed holds, we wait
+        QVERIFY(!lock.tryAcquire());
+        QCOMPARE(lock.error().holder().pid(), seed->pid());
+        QVERIFY(!lock.waitForAcquired(0ms)); // the signal of the try is delivered
+        QVERIFY(acquiresLater(&lock));
+        QCOMPARE(seed->ask("release"), "done");
+        QVERIFY(lock.waitForAcquired(kLong));
+
+        QCOMPARE(seed->ask("try" + itsRemoval), "refused"); // we hold, the seed waits
+        seed->tell("wait" + itsRemoval);
+        QVERIFY(isLastInQueue(m_path, seed->pid()));
+        QVERIFY(seed->isSilent());
+        lock.release();
+        QCOMPARE(seed->hear(), "done"); // where we remove the file, it has started over on another
+        QVERIFY(lock.waitForReleased(kLong));
+        QVERIFY(!lock.tryAcquire());
+        QCOMPARE(LockQueue::of(m_path).holder().pid(), seed->pid());
+        QVERIFY(!lock.waitForAcquired(0ms));
+        QCOMPARE(seed->ask("release"), "done");
+        QCOMPARE(QFile::exists(m_path), !itRemoves);
+    }
 }
 
 void tst_Peers::aPeersOpeningAndClosingCostsNothing()
