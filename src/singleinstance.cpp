@@ -6,6 +6,7 @@
 #include "queuelook_p.h"
 #include "singleinstance_p.h"
 #include "successor_p.h"
+#include "text_p.h"
 
 #include <QtCore/qfile.h>
 #include <QtCore/qloggingcategory.h>
@@ -122,8 +123,8 @@ void SingleInstancePrivate::makeLock()
 void SingleInstancePrivate::begin(const char *call)
 {
     if (role == Role::Primary || phase == Phase::Deciding || phase == Phase::Asking || phase == Phase::TakingOver) {
-        refuse(call, role == Role::Primary ? SingleInstance::tr("This is the primary instance already.")
-                                           : SingleInstance::tr("A start or a take-over is under way already."));
+        refuse(call, role == Role::Primary ? Text::tr("This is the primary instance already.")
+                                           : Text::tr("A start or a take-over is under way already."));
         return;
     }
     phase = Phase::Idle;
@@ -132,7 +133,7 @@ void SingleInstancePrivate::begin(const char *call)
     refusal.clear();
     error = {};
     if (id.isEmpty()) {
-        error = invalidState(QString(), SingleInstance::tr("A single instance needs an id."));
+        error = invalidState(QString(), Text::tr("A single instance needs an id."));
         qCWarning(logInstance, "SingleInstance::%s: %s", call, qUtf8Printable(error.message()));
         return decide(Role::Failed);
     }
@@ -239,7 +240,7 @@ void SingleInstancePrivate::ask()
         const int failure = bytes.size() > kLargestMessage ? EMSGSIZE : sent.send(folder->descriptor(), bytes);
         if (failure != 0) {
             const LockError::Code code = lockErrorFor(QString(), {Outcome::Result::Failed, Operation::Create, failure}).code();
-            error = LockError(code, failure, folder->path(), SingleInstance::tr("Cannot leave a message in %1: %2.")
+            error = LockError(code, failure, folder->path(), Text::tr("Cannot leave a message in %1: %2.")
                               .arg(folder->path(), QString::fromLocal8Bit(std::generic_category().message(failure).c_str())));
             setReply(Reply::Failed);
             return endAsking();
@@ -306,7 +307,7 @@ void SingleInstancePrivate::look()
         setReply(Reply::Gone);
         break;
     case SentMessage::State::Vanished:
-        error = LockError(LockError::Code::System, ENOENT, folder->path(), SingleInstance::tr("The message was removed from %1.").arg(folder->path()));
+        error = LockError(LockError::Code::System, ENOENT, folder->path(), Text::tr("The message was removed from %1.").arg(folder->path()));
         setReply(Reply::Failed);
         break;
     }
@@ -488,7 +489,7 @@ void SingleInstance::setEnvironment(const QByteArrayList &names)
 void SingleInstance::setPayload(const QByteArray &payload)
 {
     if (payload.size() > MaximumPayload)
-        d->refuse("setPayload", tr("The payload is larger than 1 MiB."));
+        d->refuse("setPayload", Text::tr("The payload is larger than 1 MiB."));
     else
         d->payload = payload;
 }
@@ -562,15 +563,15 @@ QString SingleInstance::message() const
     case Reply::Done:
         break;
     case Reply::NotResponding:
-        return tr("%1 is running already, and does not respond.").arg(who);
+        return Text::tr("%1 is running already, and does not respond.").arg(who);
     case Reply::Gone:
-        return tr("The running instance ended before it had answered.");
+        return Text::tr("The running instance ended before it had answered.");
     case Reply::Refused:
-        return tr("%1 is running already, and refused: %2").arg(who, d->refusal);
+        return Text::tr("%1 is running already, and refused: %2").arg(who, d->refusal);
     case Reply::Failed:
         return d->error.message();
     }
-    return tr("%1 is running already.").arg(who);
+    return Text::tr("%1 is running already.").arg(who);
 }
 
 LockParticipant SingleInstance::primary() const
@@ -600,7 +601,7 @@ void SingleInstance::takeOver()
 {
     using Phase = SingleInstancePrivate::Phase;
     if (d->role == Role::Primary || !d->lock || d->phase == Phase::Deciding || d->phase == Phase::TakingOver) {
-        d->refuse("takeOver", d->role == Role::Primary ? tr("This is the primary instance already.") : tr("Nothing can be taken over now."));
+        d->refuse("takeOver", d->role == Role::Primary ? Text::tr("This is the primary instance already.") : Text::tr("Nothing can be taken over now."));
         return;
     }
     d->look();
@@ -628,7 +629,7 @@ void SingleInstance::cancelTakeOver()
 bool SingleInstance::restart(const QString &program, const QStringList &arguments, QDeadlineTimer deadline)
 {
     if (d->role != Role::Primary) {
-        d->refuse("restart", tr("Only the primary instance can hand over to a successor."));
+        d->refuse("restart", Text::tr("Only the primary instance can hand over to a successor."));
         return false;
     }
     d->error = {};
@@ -640,9 +641,9 @@ bool SingleInstance::restart(const QString &program, const QStringList &argument
             successor.dismiss();
     }
     if (failure != 0) {
-        const QString cause = failure == ECHILD ? tr("it ended or did not take over the lock") : QString::fromLocal8Bit(std::generic_category().message(failure).c_str());
+        const QString cause = failure == ECHILD ? Text::tr("it ended or did not take over the lock") : QString::fromLocal8Bit(std::generic_category().message(failure).c_str());
         d->error = LockError(failure == ETIMEDOUT ? LockError::Code::TimedOut : LockError::Code::System, failure, lockPath(),
-                             tr("Cannot restart as %1: %2.").arg(program, cause));
+                             Text::tr("Cannot restart as %1: %2.").arg(program, cause));
         return false;
     }
     for (const std::shared_ptr<TakenMessage> &message : std::exchange(d->pending, {}))
