@@ -7,7 +7,8 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/QtLockFile)
 install(TARGETS QtLockFile EXPORT QtLockFileTargets
     LIBRARY COMPONENT runtime NAMELINK_COMPONENT development
     ARCHIVE COMPONENT development
-    FILE_SET HEADERS COMPONENT development)
+    FILE_SET HEADERS COMPONENT development
+    FILE_SET classes COMPONENT development)
 install(EXPORT QtLockFileTargets NAMESPACE QtLockFile:: DESTINATION ${package_dir} COMPONENT development)
 
 # A static library leaves the linking with what it uses itself to the program.
