@@ -212,7 +212,7 @@ private:
     std::unique_ptr<LockFilePrivate> const d;
 };
 
-/*! Writes path, state and error, for whoever debugs. */
+/*! Writes path and state, for whoever debugs. */
 QTLOCKFILE_EXPORT QDebug operator<<(QDebug debug, const LockFile *lock);
 /*! The same. */
 QTLOCKFILE_EXPORT QDebug operator<<(QDebug debug, const LockFile &lock);

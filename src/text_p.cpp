@@ -65,7 +65,7 @@ const QTranslator *translatorFor(const QLocale &)
 
 QString Text::translated(const char *context, const char *text, const char *comment, int n)
 {
-    const QString byApplication = QCoreApplication::translate(context, text, comment, n);
+    QString byApplication = QCoreApplication::translate(context, text, comment, n);
     if (byApplication != withNumber(QString::fromUtf8(text), n))
         return byApplication;
     const QTranslator *translator = translatorFor(QLocale());
