@@ -59,7 +59,8 @@ QByteArray fileNameFor(const QString &id)
         return id.toLatin1();
     // The ~ is in no plain name. The hash is of the UTF-16, since unpaired surrogates would all be the same in UTF-8.
     QByteArray name;
-    for (const QChar c : id.left(kReadablePart))
+    const QString readable = id.left(kReadablePart);
+    for (const QChar c : readable)
         name += plain(c) ? char(c.unicode()) : '_';
     const QByteArrayView whole(reinterpret_cast<const char *>(id.utf16()), id.size() * 2);
     if (name.startsWith('.'))

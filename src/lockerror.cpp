@@ -11,7 +11,6 @@
 namespace QtLockFile {
 
 using Internal::Operation;
-using Internal::Outcome;
 using Internal::Text;
 using Code = LockError::Code;
 
