@@ -20,6 +20,10 @@ class ActivationData;
 
     A value; copies are of the same second start. What it carries comes from another process of the same user, byte
     for byte as that had it.
+
+    **What it does not.** It does not vouch for what it carries: another program of the user can send what it likes.
+
+    **Threads.** A value, for any thread; refuse() counts in that of the SingleInstance.
 */
 class QTLOCKFILE_EXPORT Activation
 {

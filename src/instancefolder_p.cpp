@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancefolder_p.h"
 #include "lockerror_p.h"
+#include "text_p.h"
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qcryptographichash.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qloggingcategory.h>
@@ -32,17 +32,12 @@ namespace QtLockFile::Internal {
 
 namespace {
 
-Q_LOGGING_CATEGORY(logInstance, "qtlockfile.singleinstance")
+Q_LOGGING_CATEGORY(logFolder, "qtlockfile.singleinstance")
 
 constexpr int kOpenFolder = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 constexpr mode_t kFolderMode = 01700;
 constexpr qsizetype kLongestPlainName = 100;
 constexpr qsizetype kReadablePart = 60;
-
-QString tr(const char *text)
-{
-    return QCoreApplication::translate("QtLockFile::SingleInstance", text);
-}
 
 bool isPlain(char16_t c)
 {
@@ -64,7 +59,8 @@ QByteArray fileNameFor(const QString &id)
         return id.toLatin1();
     // The ~ is in no plain name. The hash is of the UTF-16, since unpaired surrogates would all be the same in UTF-8.
     QByteArray name;
-    for (const QChar c : id.left(kReadablePart))
+    const QString readable = id.left(kReadablePart);
+    for (const QChar c : readable)
         name += plain(c) ? char(c.unicode()) : '_';
     const QByteArrayView whole(reinterpret_cast<const char *>(id.utf16()), id.size() * 2);
     if (name.startsWith('.'))
@@ -90,7 +86,7 @@ void InstanceFolder::fail(int error, const QString &path, const QString &message
 
 void InstanceFolder::failWith(int error, const QString &path)
 {
-    fail(error, path, tr("Cannot use the folder %1: %2.").arg(path, QString::fromLocal8Bit(std::generic_category().message(error).c_str())));
+    fail(error, path, Text::tr("Cannot use the folder %1: %2.").arg(path, QString::fromLocal8Bit(std::generic_category().message(error).c_str())));
 }
 
 bool InstanceFolder::isPrivate() const
@@ -124,7 +120,7 @@ bool InstanceFolder::open(const QString &chosen, const QByteArray &name)
     if (runtime.isOpen()) {
         if (openIn(runtime.get(), basePath, name) != Attempt::Elsewhere)
             return m_descriptor.isOpen();
-        qCWarning(logInstance, "SingleInstance: nothing can be made in %s, so /tmp is used instead", qUtf8Printable(basePath));
+        qCWarning(logFolder, "SingleInstance: nothing can be made in %s, so /tmp is used instead", qUtf8Printable(basePath));
     }
     const Descriptor fallback = openFallbackFolder(&basePath);
     if (fallback.isOpen())
@@ -145,7 +141,7 @@ Descriptor InstanceFolder::openRuntimeFolder(QString *path)
             return folder;
         }
         if (candidate == fromEnvironment)
-            qCWarning(logInstance, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used",
+            qCWarning(logFolder, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used",
                       qUtf8Printable(candidate));
     }
     return Descriptor();
@@ -163,7 +159,7 @@ Descriptor InstanceFolder::openFallbackFolder(QString *path)
     if (folder.isOpen() && isOursAlone(folder.get()))
         return folder;
     const int error = folder.isOpen() ? EACCES : errno;
-    fail(error, *path, tr("The folder %1 is not this user's alone, so it is not used.").arg(*path));
+    fail(error, *path, Text::tr("The folder %1 is not this user's alone, so it is not used.").arg(*path));
     return Descriptor();
 }
 
@@ -181,7 +177,7 @@ InstanceFolder::Attempt InstanceFolder::openIn(int base, const QString &basePath
         return Attempt::Failed;
     }
     if (!isOursAlone(folder.get())) {
-        fail(EACCES, m_path, tr("The folder %1 is not this user's alone, so it is not used.").arg(m_path));
+        fail(EACCES, m_path, Text::tr("The folder %1 is not this user's alone, so it is not used.").arg(m_path));
         return Attempt::Failed;
     }
     m_descriptor = std::move(folder);

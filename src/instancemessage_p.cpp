@@ -16,7 +16,7 @@ namespace QtLockFile::Internal {
 
 namespace {
 
-const QByteArray kMagic = QByteArrayLiteral("QtLockFile message 1\n");
+constexpr QByteArrayView kMagic("QtLockFile message 1\n");
 constexpr qsizetype kLengthSize = 8;
 constexpr qsizetype kFieldHead = 5;
 
@@ -53,7 +53,7 @@ InstanceMessage messageOfThisProcess(const QByteArrayList &variables)
 
 QByteArray encode(const InstanceMessage &message)
 {
-    QByteArray bytes = kMagic + QByteArray(kLengthSize, '\0');
+    QByteArray bytes = kMagic.toByteArray() + QByteArray(kLengthSize, '\0');
     for (const QByteArray &argument : message.arguments)
         append(&bytes, 'A', argument);
     append(&bytes, 'D', message.workingDirectory);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockerror.h"
 #include "lockerror_p.h"
+#include "text_p.h"
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdebug.h>
 
 #include <cerrno>
@@ -11,15 +11,10 @@
 namespace QtLockFile {
 
 using Internal::Operation;
-using Internal::Outcome;
+using Internal::Text;
 using Code = LockError::Code;
 
 namespace {
-
-QString tr(const char *text)
-{
-    return QCoreApplication::translate("QtLockFile::LockError", text);
-}
 
 Code codeFor(Operation operation, int error)
 {
@@ -58,24 +53,24 @@ QString textFor(Operation operation)
 {
     switch (operation) {
     case Operation::Open:
-        return tr("Cannot open the lock file %1: %2.");
+        return Text::tr("Cannot open the lock file %1: %2.");
     case Operation::Create:
-        return tr("Cannot create the lock file %1: %2.");
+        return Text::tr("Cannot create the lock file %1: %2.");
     case Operation::Inspect:
-        return tr("Cannot inspect the lock file %1: %2.");
+        return Text::tr("Cannot inspect the lock file %1: %2.");
     case Operation::Lock:
-        return tr("Cannot lock %1: %2.");
+        return Text::tr("Cannot lock %1: %2.");
     case Operation::Remove:
-        return tr("Cannot remove the lock file %1: %2.");
+        return Text::tr("Cannot remove the lock file %1: %2.");
     case Operation::StartThread:
         break;
     }
-    return tr("Cannot start a thread to lock %1: %2.");
+    return Text::tr("Cannot start a thread to lock %1: %2.");
 }
 
 QString held(const LockParticipant &holder)
 {
-    return tr("it is held by %1").arg(holder.description());
+    return Text::tr("it is held by %1").arg(holder.description());
 }
 
 } // namespace
@@ -99,15 +94,15 @@ LockError Internal::lockErrorFor(const QString &path, const Outcome &outcome, Co
         return error(Code::Held, EWOULDBLOCK, held(holder), holder);
     case Outcome::Result::Ended:
         if (endedBecause == Code::TimedOut) {
-            const QString cause = holder.pid() < 0 ? tr("the time-out has passed")
-                                                   : tr("the time-out has passed, and %1").arg(held(holder));
+            const QString cause = holder.pid() < 0 ? Text::tr("the time-out has passed")
+                                                   : Text::tr("the time-out has passed, and %1").arg(held(holder));
             return error(Code::TimedOut, ETIMEDOUT, cause, holder);
         }
-        return error(Code::Cancelled, EINTR, tr("it was cancelled"), holder);
+        return error(Code::Cancelled, EINTR, Text::tr("it was cancelled"), holder);
     case Outcome::Result::NotRegular:
-        return error(Code::NotALockFile, outcome.error, tr("it is not a regular file"));
+        return error(Code::NotALockFile, outcome.error, Text::tr("it is not a regular file"));
     case Outcome::Result::HasContent:
-        return error(Code::NotALockFile, 0, tr("it has content, and a lock file that is removed has to be empty"));
+        return error(Code::NotALockFile, 0, Text::tr("it has content, and a lock file that is removed has to be empty"));
     case Outcome::Result::Failed:
         return error(codeFor(outcome.operation, outcome.error), outcome.error, causeOf(outcome.error));
     }

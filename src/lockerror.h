@@ -17,6 +17,14 @@ namespace QtLockFile {
 
 /*!
     Says what went wrong with a lock file: a code to decide by, a text to show, and who was in the way.
+
+    **What it guarantees.** The code says what can be done about it, whichever system call failed. The text names
+    operation, path and cause, in the language of QLocale() (English or German), the system's own words in that of the
+    C library.
+
+    **What it does not.** The holder is who was in the way at that time, and may have ended since.
+
+    **Threads.** A value, for any thread.
 */
 class QTLOCKFILE_EXPORT LockError
 {
@@ -28,6 +36,7 @@ class QTLOCKFILE_EXPORT LockError
     Q_PROPERTY(QtLockFile::LockParticipant holder READ holder CONSTANT)
 
 public:
+    /*! What kind of error it is. */
     enum class Code {
         None,                //!< Nothing went wrong.
         Held,                //!< Somebody else holds the lock, and the attempt was not to wait: see holder().

@@ -5,6 +5,7 @@
 #include "lockpath_p.h"
 #include "lockworker_p.h"
 #include "queuemonitor_p.h"
+#include "text_p.h"
 
 #include <QtCore/qabstracteventdispatcher.h>
 #include <QtCore/qdebug.h>
@@ -165,9 +166,9 @@ void LockFilePrivate::refuse(const char *call, const QString &why)
 bool LockFilePrivate::mayBegin(const char *call)
 {
     if (state == State::Acquiring)
-        refuse(call, LockFile::tr("Cannot acquire %1: an attempt is under way already."));
+        refuse(call, Text::tr("Cannot acquire %1: an attempt is under way already."));
     else if (state == State::Acquired)
-        refuse(call, LockFile::tr("Cannot acquire %1: it is acquired already."));
+        refuse(call, Text::tr("Cannot acquire %1: it is acquired already."));
     else
         return true;
     return false;
@@ -579,7 +580,7 @@ void LockFile::release()
 {
     d->checkFork();
     if (d->state != State::Acquired) {
-        d->refuse("release", tr("Cannot release %1: it is not acquired."));
+        d->refuse("release", Text::tr("Cannot release %1: it is not acquired."));
         return;
     }
     ++d->releasesDue;

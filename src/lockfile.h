@@ -58,6 +58,7 @@ class QTLOCKFILE_EXPORT LockFile : public QObject
     Q_PROPERTY(int position READ position NOTIFY positionChanged)
 
 public:
+    /*! What a LockFile is at. */
     enum class State {
         Released,   //!< No lock, and no attempt under way.
         Acquiring,  //!< acquire() was called and its result is due.
@@ -202,6 +203,7 @@ Q_SIGNALS:
     void removeOnReleaseChanged(bool remove, QPrivateSignal);
 
 protected:
+    /*! Begins to look at what lost() and positionChanged() tell when somebody wants to know. */
     void connectNotify(const QMetaMethod &signal) override;
 
 private:
@@ -210,7 +212,9 @@ private:
     std::unique_ptr<LockFilePrivate> const d;
 };
 
+/*! Writes path and state, for whoever debugs. */
 QTLOCKFILE_EXPORT QDebug operator<<(QDebug debug, const LockFile *lock);
+/*! The same. */
 QTLOCKFILE_EXPORT QDebug operator<<(QDebug debug, const LockFile &lock);
 
 } // namespace QtLockFile

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockparticipant.h"
 #include "queuelook_p.h"
+#include "text_p.h"
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdebug.h>
 
 #include <algorithm>
@@ -72,10 +72,10 @@ bool LockParticipant::isThisProcess() const
 QString LockParticipant::description() const
 {
     if (m_pid < 0)
-        return QCoreApplication::translate("QtLockFile::LockParticipant", "an unknown process");
+        return Internal::Text::tr("an unknown process");
     if (m_processName.isEmpty())
-        return QCoreApplication::translate("QtLockFile::LockParticipant", "process %1").arg(m_pid);
-    return QCoreApplication::translate("QtLockFile::LockParticipant", "%1 (%2)").arg(m_processName, QString::number(m_pid));
+        return Internal::Text::tr("process %1").arg(m_pid);
+    return Internal::Text::tr("%1 (%2)").arg(m_processName, QString::number(m_pid));
 }
 
 QDebug operator<<(QDebug debug, const LockParticipant &participant)

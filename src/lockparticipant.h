@@ -17,7 +17,12 @@ namespace QtLockFile {
 /*!
     Names a process that holds a lock or waits for it, as far as the kernel tells.
 
-    A value: what was true when it was taken. The process may have ended since.
+    **What it guarantees.** The process id comes from the kernel, never from what a program wrote down.
+
+    **What it does not.** It tells what was true when it was taken: the process may have ended since, and its id may be
+    another's. Who is on another machine or in another sandbox is unknown.
+
+    **Threads.** A value, for any thread.
 */
 class QTLOCKFILE_EXPORT LockParticipant
 {

@@ -3,20 +3,17 @@
 #include "lockerror_p.h"
 #include "lockpath_p.h"
 #include "queuelook_p.h"
+#include "text_p.h"
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdebug.h>
 #include <QtCore/qhash.h>
 #include <QtCore/qlocale.h>
 
 namespace QtLockFile {
 
-namespace {
+using Internal::Text;
 
-QString tr(const char *text, int n = -1)
-{
-    return QCoreApplication::translate("QtLockFile::LockQueue", text, nullptr, n);
-}
+namespace {
 
 // The time alone where it is today's.
 QString textFor(const QDateTime &since)
@@ -59,13 +56,13 @@ QString LockQueue::description() const
     if (m_error)
         return m_error.message();
     if (!m_held)
-        return tr("free");
-    QString text = m_since.isValid() ? tr("held by %1 since %2").arg(m_holder.description(), textFor(m_since))
-                                     : tr("held by %1").arg(m_holder.description());
+        return Text::tr("free");
+    QString text = m_since.isValid() ? Text::tr("held by %1 since %2").arg(m_holder.description(), textFor(m_since))
+                                     : Text::tr("held by %1").arg(m_holder.description());
     if (m_holder.isStopped())
-        text = tr("%1 (stopped)").arg(text);
+        text = Text::tr("%1 (stopped)").arg(text);
     if (!m_waiters.isEmpty())
-        text = tr("%1, %n waiting", int(m_waiters.size())).arg(text);
+        text = Text::tr("%1, %n waiting", nullptr, int(m_waiters.size())).arg(text);
     return text;
 }
 

@@ -25,8 +25,14 @@ struct QueueLook;
 /*!
     Says who holds a lock file and who waits for it, in order: a snapshot, as the kernel told it.
 
-    It is taken in several looks while others may move on, so it can name one who has just left; it never names two
-    holders. LockWatcher is the live form.
+    **What it guarantees.** Looking changes nothing and holds nobody up. The order is that in which the lock will be
+    had. It comes from the locks on the bytes of the file (fcntl_locking(2)).
+
+    **What it does not.** It is taken in several looks while others may move on, so it can name one who has just left;
+    it never names two holders. Each look asks the kernel about each participant, and each such question walks all of
+    them. LockWatcher is the live form.
+
+    **Threads.** A value, for any thread; of() may be called from any. It blocks where the file system does.
 */
 class QTLOCKFILE_EXPORT LockQueue
 {

@@ -77,14 +77,14 @@ Threads &threads()
 }
 
 // At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
-[[maybe_unused]] const Threads &preparedForFork = threads();
+[[maybe_unused]] const Threads &threadsPreparedForFork = threads();
 
 void answer(int) { }
 
 // The signal that ends waits, chosen at first use; 0 if the application uses them all.
 int interruptSignal()
 {
-    static std::atomic<int> chosen{-1}; // not a static that the first call initializes: see preparedForFork
+    static std::atomic<int> chosen{-1}; // not a static that the first call initializes: see threadsPreparedForFork
     int signal = chosen;
     if (signal >= 0)
         return signal;

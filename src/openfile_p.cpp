@@ -94,7 +94,7 @@ OpenFiles &openFiles()
 }
 
 // At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
-[[maybe_unused]] const OpenFiles &preparedForFork = openFiles();
+[[maybe_unused]] const OpenFiles &openFilesPreparedForFork = openFiles();
 
 int openSafely(const char *path, int flags, mode_t mode = 0)
 {

@@ -378,7 +378,7 @@ Monitor &monitor()
 }
 
 // At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
-[[maybe_unused]] const Monitor &preparedForFork = monitor();
+[[maybe_unused]] const Monitor &monitorPreparedForFork = monitor();
 
 // Runs until nobody is left who wants to know.
 void watchQueues(Monitor *all)

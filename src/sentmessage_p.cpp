@@ -16,8 +16,8 @@ namespace QtLockFile::Internal {
 
 namespace {
 
-constexpr int kMostTries = 100;
-constexpr int kMostLooks = 3; // a message that is given back moves against the order of the looks, once
+constexpr int kMostNames = 100;
+constexpr int kMostReplyLooks = 3; // a message that is given back moves against the order of the looks, once
 constexpr size_t kLongestReason = 64 * 1024;
 
 int writeAll(int descriptor, const QByteArray &bytes)
@@ -46,7 +46,7 @@ int SentMessage::send(int folder, const QByteArray &bytes)
 {
     withdraw();
     m_folder = folder;
-    for (int tries = 0; tries < kMostTries; ++tries) {
+    for (int tries = 0; tries < kMostNames; ++tries) {
         const QByteArray unfinished = newName() + MessageSuffix::kUnfinished;
         Descriptor file(::openat(folder, unfinished.constData(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!file.isOpen() && errno == EEXIST)
@@ -80,7 +80,7 @@ SentMessage::State SentMessage::look()
     const auto exists = [this](const char *suffix) {
         return ::faccessat(m_folder, (m_name + suffix).constData(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
     };
-    for (int looks = 0; looks < kMostLooks; ++looks) {
+    for (int looks = 0; looks < kMostReplyLooks; ++looks) {
         if (exists(MessageSuffix::kMessage))
             return m_state = State::Waiting;
         if (exists(MessageSuffix::kTaken))

@@ -2,6 +2,7 @@
 #include "singleinstance.h"
 #include "queuelook_p.h"
 #include "singleinstance_p.h"
+#include "text_p.h"
 
 #include <QtCore/qfile.h>
 #include <QtCore/qpointer.h>
@@ -72,7 +73,7 @@ void SingleInstance::setEnvironment(const QByteArrayList &names)
 void SingleInstance::setPayload(const QByteArray &payload)
 {
     if (payload.size() > MaximumPayload)
-        d->refuse("setPayload", tr("The payload is larger than 1 MiB."));
+        d->refuse("setPayload", Text::tr("The payload is larger than 1 MiB."));
     else
         d->payload = payload;
 }
@@ -143,15 +144,15 @@ QString SingleInstance::message() const
     case Reply::Done:
         break;
     case Reply::NotResponding:
-        return tr("%1 is running already, and does not respond.").arg(who);
+        return Text::tr("%1 is running already, and does not respond.").arg(who);
     case Reply::Gone:
-        return tr("The running instance ended before it had answered.");
+        return Text::tr("The running instance ended before it had answered.");
     case Reply::Refused:
-        return tr("%1 is running already, and refused: %2").arg(who, d->refusal);
+        return Text::tr("%1 is running already, and refused: %2").arg(who, d->refusal);
     case Reply::Failed:
         return d->error.message();
     }
-    return tr("%1 is running already.").arg(who);
+    return Text::tr("%1 is running already.").arg(who);
 }
 
 LockParticipant SingleInstance::primary() const

@@ -61,6 +61,7 @@ class QTLOCKFILE_EXPORT SingleInstance : public QObject
     Q_PROPERTY(int position READ position NOTIFY positionChanged)
 
 public:
+    /*! What this process is to the application. */
     enum class Role {
         Undecided,  //!< Not started, being decided, or handed over by restart().
         Primary,    //!< The lock is ours: be the application.
@@ -69,6 +70,7 @@ public:
     };
     Q_ENUM(Role)
 
+    /*! What became of the message that a second start sends. */
     enum class Reply {
         None,           //!< Nothing yet.
         Answering,      //!< The primary's event loop has picked the message up. Its slots run, perhaps for long: they may show a dialog.
@@ -80,6 +82,7 @@ public:
     };
     Q_ENUM(Reply)
 
+    /*! Among whom there is one instance. */
     enum class Scope {
         PerUser,    //!< One for each user of the machine.
         PerSession  //!< One for each display of a user: $WAYLAND_DISPLAY, else $DISPLAY without the screen.

@@ -2,6 +2,7 @@
 #include "singleinstance_p.h"
 #include "lockerror_p.h"
 #include "lockfile_p.h"
+#include "text_p.h"
 
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qpointer.h>
@@ -43,8 +44,8 @@ void SingleInstancePrivate::refuse(const char *call, const QString &why)
 bool SingleInstancePrivate::begin(const char *call)
 {
     if (role == Role::Primary || (phase != Phase::Idle && phase != Phase::Watching)) {
-        refuse(call, role == Role::Primary ? SingleInstance::tr("This is the primary instance already.")
-                                           : SingleInstance::tr("A start or a take-over is under way already."));
+        refuse(call, role == Role::Primary ? Text::tr("This is the primary instance already.")
+                                           : Text::tr("A start or a take-over is under way already."));
         return false;
     }
     phase = Phase::Idle;
@@ -55,7 +56,7 @@ bool SingleInstancePrivate::begin(const char *call)
     refusal.clear();
     error = {};
     if (id.isEmpty()) {
-        error = invalidState(QString(), SingleInstance::tr("A single instance needs an id."));
+        error = invalidState(QString(), Text::tr("A single instance needs an id."));
         qCWarning(logInstance, "SingleInstance::%s: %s", call, qUtf8Printable(error.message()));
         decide(Role::Failed);
     } else if (!openFolder()) {

@@ -3,6 +3,7 @@
 #include "lockerror_p.h"
 #include "lockfile_p.h"
 #include "singleinstance_p.h"
+#include "text_p.h"
 
 #include <QtCore/qmetaobject.h>
 
@@ -114,8 +115,8 @@ void SingleInstancePrivate::onLockLost()
 bool SingleInstancePrivate::beginRestart(const char *call, const QString &program, const QStringList &programArguments)
 {
     if (role != Role::Primary || successor) {
-        refuse(call, successor ? SingleInstance::tr("A restart is under way already.")
-                               : SingleInstance::tr("Only the primary instance can hand over to a successor."));
+        refuse(call, successor ? Text::tr("A restart is under way already.")
+                               : Text::tr("Only the primary instance can hand over to a successor."));
         return false;
     }
     error = {};
@@ -144,10 +145,10 @@ void SingleInstancePrivate::endRestart(int failure)
     successorAlarm.reset();
     const std::unique_ptr<Successor> ready = std::move(successor); // if it is not, its end ends the program
     if (failure != 0) {
-        const QString cause = failure == ECHILD ? SingleInstance::tr("it ended or did not take over the lock")
+        const QString cause = failure == ECHILD ? Text::tr("it ended or did not take over the lock")
                                                 : QString::fromLocal8Bit(std::generic_category().message(failure).c_str());
         error = LockError(failure == ETIMEDOUT ? LockError::Code::TimedOut : LockError::Code::System, failure, lock->path(),
-                          SingleInstance::tr("Cannot restart as %1: %2.").arg(successorProgram, cause));
+                          Text::tr("Cannot restart as %1: %2.").arg(successorProgram, cause));
         emitLater([this, why = error] { Q_EMIT q->restartFailed(why, Private()); });
         return;
     }

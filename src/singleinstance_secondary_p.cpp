@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockerror_p.h"
 #include "singleinstance_p.h"
+#include "text_p.h"
 
 #include <QtCore/qmetaobject.h>
 
@@ -33,7 +34,7 @@ void SingleInstancePrivate::ask()
         const int failure = bytes.size() > kLargestMessage ? EMSGSIZE : sent.send(folder->descriptor(), bytes);
         if (failure != 0) {
             const LockError::Code code = lockErrorFor(QString(), {Outcome::Result::Failed, Operation::Create, failure}).code();
-            error = LockError(code, failure, folder->path(), SingleInstance::tr("Cannot leave a message in %1: %2.")
+            error = LockError(code, failure, folder->path(), Text::tr("Cannot leave a message in %1: %2.")
                               .arg(folder->path(), QString::fromLocal8Bit(std::generic_category().message(failure).c_str())));
             setReply(Reply::Failed);
             return endAsking();
@@ -72,7 +73,7 @@ void SingleInstancePrivate::look()
         setReply(Reply::Gone);
         break;
     case SentMessage::State::Vanished:
-        error = LockError(LockError::Code::System, ENOENT, folder->path(), SingleInstance::tr("The message was removed from %1.").arg(folder->path()));
+        error = LockError(LockError::Code::System, ENOENT, folder->path(), Text::tr("The message was removed from %1.").arg(folder->path()));
         setReply(Reply::Failed);
         break;
     }
@@ -132,8 +133,8 @@ void SingleInstancePrivate::waitForSomething()
 void SingleInstancePrivate::takeOver()
 {
     if (role == Role::Primary || !lock || phase == Phase::Deciding || phase == Phase::TakingOver) {
-        refuse("takeOver", role == Role::Primary ? SingleInstance::tr("This is the primary instance already.")
-                                                 : SingleInstance::tr("Nothing can be taken over now."));
+        refuse("takeOver", role == Role::Primary ? Text::tr("This is the primary instance already.")
+                                                 : Text::tr("Nothing can be taken over now."));
         return;
     }
     look();
@@ -157,7 +158,7 @@ void SingleInstancePrivate::cancelTakeOver()
     if (!lock->isAcquired())
         return lock->cancel();
     phase = Phase::Idle; // granted already, and let go when that is told
-    error = LockError(LockError::Code::Cancelled, EINTR, lock->path(), SingleInstance::tr("Taking over was cancelled."));
+    error = LockError(LockError::Code::Cancelled, EINTR, lock->path(), Text::tr("Taking over was cancelled."));
     emitLater([this, why = error] { Q_EMIT q->takeOverFailed(why, Private()); });
 }
 
