@@ -25,6 +25,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 // The part that is free of Qt, in a program that is free of Qt too: ThreadSanitizer does not know the locks inside of a Qt that was built
@@ -327,6 +328,23 @@ void whoTriesNeverHoldsARemovedFile(const std::string &path)
     CHECK(held > 0);
 }
 
+void whoGetsTheGateOfARemovedFileStartsOver(const std::string &path)
+{
+    const int peer = openBytes(path);
+    CHECK(tryLock(peer, LockKind::Write, kAllBytes) == 0);
+    TicketLock lock(path);
+    std::thread waiter([&] { CHECK(lock.acquire({}, never).isDone()); });
+    CHECK(must([&] { return lookAtQueue(path).participants.size() == 2; })); // it waits for the gate
+    CHECK(::unlink(path.c_str()) == 0);
+    CHECK(::close(peer) == 0);
+    waiter.join();
+    struct stat status;
+    CHECK(::stat(path.c_str(), &status) == 0);
+    CHECK((lock.place().file == FileId{status.st_dev, status.st_ino}));
+    CHECK(lock.leave(true).isDone());
+    CHECK(!exists(path));
+}
+
 void anOutsiderWhoRemovesTheFileCannotBlockAnybody(const std::string &path)
 {
     std::atomic<bool> stop{false};
@@ -488,6 +506,24 @@ void aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce(const std::string &path)
         }
     });
     ::unlink(path.c_str());
+}
+
+void whoLeavesUnlocksTheGateAlsoWhereItsFileStaysOpen(const std::string &path)
+{
+    const int stranger = openBytes(path);
+    TicketLock first(path);
+    CHECK(first.acquire({}, never).isDone());
+    TicketLock second(path);
+    std::thread waiter([&] { CHECK(second.acquire({}, never).isDone()); });
+    CHECK(must([&] { return second.place().ticket == 1; }));
+    CHECK(first.leave(true).isDone()); // parks, since this process has another name tag on the file
+    FoundLock gate;
+    CHECK(findLock(stranger, LockKind::Write, kGateByte, &gate) == 0);
+    CHECK(!gate.found);
+    waiter.join();
+    CHECK(second.leave(true).isDone());
+    CHECK(!exists(path));
+    ::close(stranger);
 }
 
 void aLookWhileOthersFightNamesNobodyElse(const std::string &path)
@@ -825,12 +861,14 @@ int main(int argc, char **argv)
     RUN(threadsThatKeepTheFileNeverHoldAtOnce);
     RUN(threadsOfBothKindsNeverHoldAtOnce);
     RUN(whoTriesNeverHoldsARemovedFile);
+    RUN(whoGetsTheGateOfARemovedFileStartsOver);
     RUN(anOutsiderWhoRemovesTheFileCannotBlockAnybody);
     RUN(ticketsAreServedInTheOrderInWhichTheyWereDrawn);
     RUN(aTryIsRefusedWhileAnotherHoldsAndNamesTheHolder);
     RUN(aTryOutlastsAPassingGate);
     RUN(comingAndGoingOnTheSameFileCostsNoNameAndNoDescriptor);
     RUN(aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce);
+    RUN(whoLeavesUnlocksTheGateAlsoWhereItsFileStaysOpen);
     RUN(aLookWhileOthersFightNamesNobodyElse);
     RUN(workersOfSeveralThreadsNeverHoldAtOnce);
     RUN(endRacedAgainstStartBlockAndGrantIsNeverLost);
