@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -20,12 +21,14 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // The part that is free of Qt, in a program that is free of Qt too: ThreadSanitizer does not know the locks inside of a Qt that was built
@@ -62,6 +65,9 @@ const std::atomic<bool> never{false};
     std::fprintf(stderr, "FAIL: %s: not true: %s (line %d)\n", currentTest, fact, line);
     std::_Exit(1);
 }
+
+std::atomic<bool> pauseBeforeWait{false}; // the next wait for tickets begins only after a signal has come
+std::atomic<bool> pausedBeforeWait{false};
 
 LockWorker::TimePoint in(std::chrono::milliseconds time)
 {
@@ -678,6 +684,22 @@ void anEndJustBeforeTheWaitBlocksIsNotLost(const std::string &path)
     CHECK(holder.leave(true).isDone());
 }
 
+void anEndThatComesBetweenTheLookAndTheWaitIsSentAgain(const std::string &path)
+{
+    if (kThreadSanitizer)
+        return;
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    LockWorker waiter(path, [] { });
+    pauseBeforeWait = true;
+    waiter.acquire({}, true);
+    CHECK(must([] { return pausedBeforeWait.load(); }));
+    waiter.end();
+    CHECK(next(waiter).outcome.result == Result::Ended);
+    CHECK(waiter.waitUntilIdle(in(kLong)));
+    CHECK(holder.leave(true).isDone());
+}
+
 // How often each thread of this process, but for the calling one, was put to sleep.
 std::map<std::string, long> switchesOfOtherThreads()
 {
@@ -816,6 +838,17 @@ void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
     CHECK(!exists(path));
 }
 
+void anIdleThreadIsUsedAgain(const std::string &)
+{
+    pid_t before = 0;
+    CHECK(must([&] { // it may take a moment until it is idle
+        std::atomic<pid_t> thread{0};
+        CHECK(LockThread::run([&] { thread = ::gettid(); }) == 0);
+        CHECK(must([&] { return thread != 0; }));
+        return std::exchange(before, thread.load()) == thread;
+    }));
+}
+
 void jobsRunOnThreadsThatBlockEverySignalButOne(const std::string &)
 {
     std::atomic<int> unblocked{-1};
@@ -851,6 +884,23 @@ void run(const char *name, void (*test)(const std::string &))
 
 } // namespace
 
+#if !defined(__SANITIZE_THREAD__) // has one of its own
+// The library's calls come here.
+extern "C" int fcntl(int descriptor, int command, ...)
+{
+    va_list arguments;
+    va_start(arguments, command);
+    void *const argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (command == F_OFD_SETLKW && static_cast<struct flock *>(argument)->l_start < kGate && pauseBeforeWait.exchange(false)) {
+        pausedBeforeWait = true;
+        const timespec untilSignal{kLong.count(), 0};
+        ::nanosleep(&untilSignal, nullptr);
+    }
+    return int(::syscall(SYS_fcntl, descriptor, command, argument));
+}
+#endif
+
 int main(int argc, char **argv)
 {
     wanted = {argv + 1, argv + argc};
@@ -874,11 +924,13 @@ int main(int argc, char **argv)
     RUN(endRacedAgainstStartBlockAndGrantIsNeverLost);
     RUN(theLastOfSeveralWhoLeaveAtOnceRemovesTheFile);
     RUN(anEndJustBeforeTheWaitBlocksIsNotLost);
+    RUN(anEndThatComesBetweenTheLookAndTheWaitIsSentAgain);
     RUN(neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp);
     RUN(aHandOverWakesOnlyTheNext);
     RUN(anEndedWaitDoesNotEndTheNextOne);
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
+    RUN(anIdleThreadIsUsedAgain);
     RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
 #undef RUN
 }
