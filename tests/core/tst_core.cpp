@@ -68,6 +68,7 @@ const std::atomic<bool> never{false};
 
 std::atomic<bool> pauseBeforeWait{false}; // the next wait for tickets begins only after a signal has come
 std::atomic<bool> pausedBeforeWait{false};
+std::atomic<int> creatingOpens{0};
 
 LockWorker::TimePoint in(std::chrono::milliseconds time)
 {
@@ -332,6 +333,22 @@ void whoTriesNeverHoldsARemovedFile(const std::string &path)
         }
     });
     CHECK(held > 0);
+}
+
+// Root may not use O_CREAT on a foreign file in a sticky folder, where the machine is set up so.
+void aFileThatIsThereIsOpenedWithoutCreating(const std::string &path)
+{
+    if (kThreadSanitizer)
+        return;
+    ::close(openBytes(path));
+    const int before = creatingOpens;
+    TicketLock lock(path);
+    CHECK(lock.acquire({}, never).isDone());
+    CHECK(creatingOpens == before);
+    CHECK(lock.leave(true).isDone());
+    CHECK(lock.acquire({}, never).isDone());
+    CHECK(creatingOpens == before + 1);
+    CHECK(lock.leave(true).isDone());
 }
 
 void whoGetsTheGateOfARemovedFileStartsOver(const std::string &path)
@@ -899,6 +916,16 @@ extern "C" int fcntl(int descriptor, int command, ...)
     }
     return int(::syscall(SYS_fcntl, descriptor, command, argument));
 }
+
+extern "C" int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    const mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    creatingOpens += (flags & O_CREAT) != 0;
+    return int(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
 #endif
 
 int main(int argc, char **argv)
@@ -911,6 +938,7 @@ int main(int argc, char **argv)
     RUN(threadsThatKeepTheFileNeverHoldAtOnce);
     RUN(threadsOfBothKindsNeverHoldAtOnce);
     RUN(whoTriesNeverHoldsARemovedFile);
+    RUN(aFileThatIsThereIsOpenedWithoutCreating);
     RUN(whoGetsTheGateOfARemovedFileStartsOver);
     RUN(anOutsiderWhoRemovesTheFileCannotBlockAnybody);
     RUN(ticketsAreServedInTheOrderInWhichTheyWereDrawn);
