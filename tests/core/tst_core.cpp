@@ -858,7 +858,8 @@ void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
 void anIdleThreadIsUsedAgain(const std::string &)
 {
     pid_t before = 0;
-    CHECK(must([&] { // it may take a moment until it is idle
+    CHECK(must([&] {
+        std::this_thread::sleep_for(kShort / 10); // it may take a moment until it is idle
         std::atomic<pid_t> thread{0};
         CHECK(LockThread::run([&] { thread = ::gettid(); }) == 0);
         CHECK(must([&] { return thread != 0; }));
