@@ -6,6 +6,8 @@
 
 #include <memory>
 
+#include <fcntl.h>
+
 using namespace QtLockFile;
 using State = LockFile::State;
 using Code = LockError::Code;
@@ -181,6 +183,17 @@ private Q_SLOTS:
             QVERIFY(wait ? lock.waitForAcquired(kLong) : lock.tryAcquire());
             QCOMPARE(modeOf(folder.path()), mode_t(mode));
         }
+    }
+
+    void theFileIsOpenForThisProcessAloneAndNeverBlocks()
+    {
+        const Folder folder;
+        LockFile lock(folder.path());
+        QVERIFY(lock.tryAcquire());
+        QCOMPARE(::fcntl(lock.fileDescriptor(), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+        const int flags = ::fcntl(lock.fileDescriptor(), F_GETFL);
+        QCOMPARE(flags & O_ACCMODE, O_RDWR);
+        QCOMPARE(flags & O_NONBLOCK, O_NONBLOCK);
     }
 
     void aFileThatExistsKeepsItsPermissions()

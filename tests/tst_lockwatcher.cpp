@@ -156,6 +156,7 @@ private Q_SLOTS:
     void followsAcquireAndRelease_data();
     void followsAcquireAndRelease();
     void followsWaitersThatComeAndGiveUp();
+    void seesATicketThatIsDrawnLongAfterTheOpening();
     void followsAKilledHolder();
     void followsHandOverWithItsTime();
     void followsAWaiterOfTheHoldersProcess();
@@ -260,6 +261,29 @@ void tst_LockWatcher::followsWaitersThatComeAndGiveUp()
     others.back()->say("acquire", m_path);
     QVERIFY(watched.comesToShow(pidsOf(others)));
     QVERIFY(watched.consistent);
+}
+
+void tst_LockWatcher::seesATicketThatIsDrawnLongAfterTheOpening()
+{
+    Others others = queueOf(1, m_path);
+    QCOMPARE(others.size(), size_t(1));
+    const int file = ::open(QFile::encodeName(m_path).constData(), O_RDWR | O_CLOEXEC);
+    QVERIFY(file >= 0);
+    struct flock gate = {};
+    gate.l_type = F_WRLCK;
+    gate.l_start = off_t(1) << 61;
+    gate.l_len = 1;
+    QCOMPARE(::fcntl(file, F_OFD_SETLK, &gate), 0);
+    Watched watched(m_path);
+    QVERIFY(watched.comesToShow(pidsOf(others)));
+    others.push_back(Other::onlooker());
+    others.back()->say("acquire", m_path);
+    QVERIFY(watched.comesToShow({others.front()->pid(), -1})); // it waits for the gate
+    QVERIFY(watched.rests());
+    gate.l_type = F_UNLCK;
+    QCOMPARE(::fcntl(file, F_OFD_SETLK, &gate), 0);
+    QVERIFY(watched.comesToShow(pidsOf(others)));
+    QCOMPARE(::close(file), 0);
 }
 
 void tst_LockWatcher::followsAKilledHolder()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: 0BSD
 #include "participant.h"
 
+#include <QtCore/qstandardpaths.h>
 #include <QtCore/qtemporarydir.h>
 #include <QtTest/qtest.h>
 
@@ -37,6 +38,7 @@ private Q_SLOTS:
     void whoLeavesOutlastsAPassingGateAndRemovesTheFile();
     void eachHolderOfAQueueIsNamed_data() { removalRows(); }
     void eachHolderOfAQueueIsNamed();
+    void theNameTagGoesBeforeTheTicket();
     void aCrowdNeverHoldsTwice_data();
     void aCrowdNeverHoldsTwice();
 
@@ -362,6 +364,33 @@ void tst_Queue::eachHolderOfAQueueIsNamed()
     QCOMPARE(bystander->ask("try"), "acquired");
     QCOMPARE(bystander->ask("release"), "released");
     QCOMPARE(exists(), !remove);
+}
+
+// Seen in the calls themselves: the next owner of the same ticket meets the old tag in one case of many only.
+void tst_Queue::theNameTagGoesBeforeTheTicket()
+{
+    const QString strace = QStandardPaths::findExecutable(QStringLiteral("strace"));
+    if (strace.isEmpty())
+        QSKIP("strace is not installed");
+    const QString log = m_folder->filePath(QStringLiteral("calls"));
+    // LeakSanitizer does not work under strace.
+    Other one(QStringLiteral("env"), {QStringLiteral("ASAN_OPTIONS=detect_leaks=0"), strace, QStringLiteral("-f"), QStringLiteral("-o"), log,
+                                      QStringLiteral("-e"), QStringLiteral("trace=fcntl"), QStringLiteral(PARTICIPANT_PROGRAM), m_path});
+    QVERIFY(one.pid() > 0);
+    QCOMPARE(one.ask("acquire"), "acquired");
+    QCOMPARE(one.ask("release"), "released");
+    QByteArray calls;
+    const auto find = [&](const char *lock, const QByteArray &bytes) {
+        return calls.indexOf(QByteArray(lock) + ", {l_type=F_UNLCK, l_whence=SEEK_SET, " + bytes);
+    };
+    QVERIFY(must([&] {
+        QFile file(log);
+        calls = file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+        return find("F_OFD_SETLK", "l_start=0, l_len=0") >= 0;
+    }));
+    const qsizetype tag = find(" F_SETLK", "l_start=" + QByteArray::number((qint64(1) << 61) + 1) + ", l_len=1");
+    QVERIFY2(tag >= 0, calls.constData());
+    QVERIFY2(tag < find("F_OFD_SETLK", "l_start=0, l_len=0"), calls.constData());
 }
 
 void tst_Queue::aCrowdNeverHoldsTwice_data()

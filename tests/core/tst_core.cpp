@@ -10,19 +10,25 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 // The part that is free of Qt, in a program that is free of Qt too: ThreadSanitizer does not know the locks inside of a Qt that was built
@@ -59,6 +65,10 @@ const std::atomic<bool> never{false};
     std::fprintf(stderr, "FAIL: %s: not true: %s (line %d)\n", currentTest, fact, line);
     std::_Exit(1);
 }
+
+std::atomic<bool> pauseBeforeWait{false}; // the next wait for tickets begins only after a signal has come
+std::atomic<bool> pausedBeforeWait{false};
+std::atomic<int> creatingOpens{0};
 
 LockWorker::TimePoint in(std::chrono::milliseconds time)
 {
@@ -427,6 +437,39 @@ void whoTriesNeverHoldsARemovedFile(const std::string &path)
     CHECK(held > 0);
 }
 
+// Root may not use O_CREAT on a foreign file in a sticky folder, where the machine is set up so.
+void aFileThatIsThereIsOpenedWithoutCreating(const std::string &path)
+{
+    if (kThreadSanitizer)
+        return;
+    ::close(openBytes(path));
+    const int before = creatingOpens;
+    TicketLock lock(path);
+    CHECK(lock.acquire({}, never).isDone());
+    CHECK(creatingOpens == before);
+    CHECK(lock.leave(true).isDone());
+    CHECK(lock.acquire({}, never).isDone());
+    CHECK(creatingOpens == before + 1);
+    CHECK(lock.leave(true).isDone());
+}
+
+void whoGetsTheGateOfARemovedFileStartsOver(const std::string &path)
+{
+    const int peer = openBytes(path);
+    CHECK(tryLock(peer, LockKind::Write, kAllBytes) == 0);
+    TicketLock lock(path);
+    std::thread waiter([&] { CHECK(lock.acquire({}, never).isDone()); });
+    CHECK(must([&] { return lookAtQueue(path).participants.size() == 2; })); // it waits for the gate
+    CHECK(::unlink(path.c_str()) == 0);
+    CHECK(::close(peer) == 0);
+    waiter.join();
+    struct stat status;
+    CHECK(::stat(path.c_str(), &status) == 0);
+    CHECK((lock.place().file == FileId{status.st_dev, status.st_ino}));
+    CHECK(lock.leave(true).isDone());
+    CHECK(!exists(path));
+}
+
 void anOutsiderWhoRemovesTheFileCannotBlockAnybody(const std::string &path)
 {
     std::atomic<bool> stop{false};
@@ -497,6 +540,46 @@ void aTryIsRefusedWhileAnotherHoldsAndNamesTheHolder(const std::string &path)
 
 // ---- names and parked descriptors ----
 
+// How often a thread of this process was put to sleep.
+long switchesOf(const std::string &thread)
+{
+    std::ifstream status("/proc/self/task/" + thread + "/status");
+    long count = 0;
+    for (std::string line; std::getline(status, line);) {
+        if (std::sscanf(line.c_str(), "voluntary_ctxt_switches: %ld", &count) == 1)
+            break;
+    }
+    return count;
+}
+
+void aTryOutlastsAPassingGate(const std::string &path)
+{
+    const int stranger = openBytes(path);
+    // On a busy machine the gate may pass too late. It is enough that it passes in time once.
+    CHECK(must([&] {
+        CHECK(tryLock(stranger, LockKind::Write, kGateByte) == 0);
+        std::atomic<pid_t> id{0};
+        std::atomic<long> before{0};
+        std::atomic<bool> done{false};
+        bool acquired = false;
+        std::thread trying([&] {
+            TicketLock lock(path);
+            before = switchesOf(std::to_string(::gettid()));
+            id = ::gettid();
+            acquired = lock.tryAcquire({}).isDone();
+            done = true;
+            lock.leave(false);
+        });
+        // After a few pauses it has looked at the gate, and again.
+        while (!done && (id == 0 || switchesOf(std::to_string(id)) < before + 4)) { }
+        CHECK(unlock(stranger, kGateByte) == 0);
+        trying.join();
+        return acquired;
+    }));
+    ::close(stranger);
+    ::unlink(path.c_str());
+}
+
 void comingAndGoingOnTheSameFileCostsNoNameAndNoDescriptor(const std::string &path)
 {
     const size_t before = openDescriptors();
@@ -548,6 +631,24 @@ void aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce(const std::string &path)
         }
     });
     ::unlink(path.c_str());
+}
+
+void whoLeavesUnlocksTheGateAlsoWhereItsFileStaysOpen(const std::string &path)
+{
+    const int stranger = openBytes(path);
+    TicketLock first(path);
+    CHECK(first.acquire({}, never).isDone());
+    TicketLock second(path);
+    std::thread waiter([&] { CHECK(second.acquire({}, never).isDone()); });
+    CHECK(must([&] { return second.place().ticket == 1; }));
+    CHECK(first.leave(true).isDone()); // parks, since this process has another name tag on the file
+    FoundLock gate;
+    CHECK(findLock(stranger, LockKind::Write, kGateByte, &gate) == 0);
+    CHECK(!gate.found);
+    waiter.join();
+    CHECK(second.leave(true).isDone());
+    CHECK(!exists(path));
+    ::close(stranger);
 }
 
 void aLookWhileOthersFightNamesNobodyElse(const std::string &path)
@@ -702,23 +803,71 @@ void anEndJustBeforeTheWaitBlocksIsNotLost(const std::string &path)
     CHECK(holder.leave(true).isDone());
 }
 
-// How often the threads of this process, but for the calling one, were put to sleep or woken.
-long switchesOfOtherThreads()
+void anEndThatComesBetweenTheLookAndTheWaitIsSentAgain(const std::string &path)
 {
-    long sum = 0;
+    if (kThreadSanitizer)
+        return;
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    LockWorker waiter(path, [] { });
+    pauseBeforeWait = true;
+    waiter.acquire({}, true);
+    CHECK(must([] { return pausedBeforeWait.load(); }));
+    waiter.end();
+    CHECK(next(waiter).outcome.result == Result::Ended);
+    CHECK(waiter.waitUntilIdle(in(kLong)));
+    CHECK(holder.leave(true).isDone());
+}
+
+// How often each thread of this process, but for the calling one, was put to sleep.
+std::map<std::string, long> switchesOfOtherThreads()
+{
+    std::map<std::string, long> switches;
     DIR *const folder = ::opendir("/proc/self/task");
     while (const dirent *const entry = ::readdir(folder)) {
-        if (entry->d_name[0] == '.' || std::atoi(entry->d_name) == ::gettid())
-            continue;
-        std::ifstream status(std::string("/proc/self/task/") + entry->d_name + "/status");
-        for (std::string line; std::getline(status, line);) {
-            long count = 0;
-            if (std::sscanf(line.c_str(), "voluntary_ctxt_switches: %ld", &count) == 1)
-                sum += count;
-        }
+        if (entry->d_name[0] != '.' && std::atoi(entry->d_name) != ::gettid())
+            switches[entry->d_name] = switchesOf(entry->d_name);
     }
     ::closedir(folder);
-    return sum;
+    return switches;
+}
+
+// A thread that has just been told to wait may still be on its way.
+std::map<std::string, long> switchesOnceAllSleep()
+{
+    std::map<std::string, long> switches;
+    CHECK(must([&] {
+        switches = switchesOfOtherThreads();
+        std::this_thread::sleep_for(kShort);
+        return switchesOfOtherThreads() == switches;
+    }));
+    return switches;
+}
+
+void aHandOverWakesOnlyTheNext(const std::string &path)
+{
+    if (kThreadSanitizer)
+        return;
+    TicketLock holder(path);
+    CHECK(holder.acquire({}, never).isDone());
+    std::vector<std::unique_ptr<LockWorker>> waiters;
+    for (int i = 0; i < 6; ++i) {
+        waiters.push_back(std::make_unique<LockWorker>(path, [] { }));
+        waiters.back()->acquire({}, true);
+        CHECK(must([&] { return waiters.back()->place().ticket > 0; }));
+    }
+    const auto before = switchesOnceAllSleep();
+    CHECK(holder.leave(true).isDone());
+    CHECK(next(*waiters.front()).kind == LockWorker::Event::Kind::Acquired);
+    int woken = 0;
+    for (const auto &[thread, count] : switchesOnceAllSleep()) {
+        const auto known = before.find(thread);
+        woken += known == before.end() || known->second != count;
+    }
+    CHECK(woken <= 1);
+    while (!waiters.empty())
+        waiters.pop_back();
+    CHECK(must([&] { return !exists(path); }));
 }
 
 void neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp(const std::string &path)
@@ -739,12 +888,7 @@ void neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp(const std::string &path)
         CHECK(waiters.back()->waitUntilIdle(in(kLong)));
         waiters.pop_back();
     }
-    // A thread that has just been told to rest may still be on its way.
-    CHECK(must([] {
-        const long before = switchesOfOtherThreads();
-        std::this_thread::sleep_for(kShort);
-        return switchesOfOtherThreads() == before;
-    }));
+    switchesOnceAllSleep();
     waiters.clear();
     CHECK(must([&] { return lookAtQueue(path).participants.size() == 1; }));
     CHECK(holder.leave(true).isDone());
@@ -839,6 +983,18 @@ void whoDoesTheWorkHimselfIsGivenNoThreads(const std::string &path)
     CHECK(!exists(path));
 }
 
+void anIdleThreadIsUsedAgain(const std::string &)
+{
+    pid_t before = 0;
+    CHECK(must([&] {
+        std::this_thread::sleep_for(kShort / 10); // it may take a moment until it is idle
+        std::atomic<pid_t> thread{0};
+        CHECK(LockThread::run([&] { thread = ::gettid(); }) == 0);
+        CHECK(must([&] { return thread != 0; }));
+        return std::exchange(before, thread.load()) == thread;
+    }));
+}
+
 void jobsRunOnThreadsThatBlockEverySignalButOne(const std::string &)
 {
     std::atomic<int> unblocked{-1};
@@ -855,8 +1011,12 @@ void jobsRunOnThreadsThatBlockEverySignalButOne(const std::string &)
     CHECK(unblocked == 1);
 }
 
+std::set<std::string> wanted; // the tests named on the command line; none: all
+
 void run(const char *name, void (*test)(const std::string &))
 {
+    if (!wanted.empty() && wanted.count(name) == 0)
+        return;
     currentTest = name;
     std::string folder = "/tmp/tst_core-XXXXXX";
     CHECK(::mkdtemp(folder.data()) != nullptr);
@@ -870,8 +1030,36 @@ void run(const char *name, void (*test)(const std::string &))
 
 } // namespace
 
-int main()
+#if !defined(__SANITIZE_THREAD__) // has one of its own
+// The library's calls come here.
+extern "C" int fcntl(int descriptor, int command, ...)
 {
+    va_list arguments;
+    va_start(arguments, command);
+    void *const argument = va_arg(arguments, void *);
+    va_end(arguments);
+    if (command == F_OFD_SETLKW && static_cast<struct flock *>(argument)->l_start < kGate && pauseBeforeWait.exchange(false)) {
+        pausedBeforeWait = true;
+        const timespec untilSignal{kLong.count(), 0};
+        ::nanosleep(&untilSignal, nullptr);
+    }
+    return int(::syscall(SYS_fcntl, descriptor, command, argument));
+}
+
+extern "C" int open(const char *path, int flags, ...)
+{
+    va_list arguments;
+    va_start(arguments, flags);
+    const mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
+    va_end(arguments);
+    creatingOpens += (flags & O_CREAT) != 0;
+    return int(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+#endif
+
+int main(int argc, char **argv)
+{
+    wanted = {argv + 1, argv + argc};
 #define RUN(test) run(#test, test)
     RUN(theLowestTheHighestAndAllLocksAreFoundAmongRandomOnes);
     RUN(aQueueOfThousandTicketsHasItsLowestAndHighestFound);
@@ -882,21 +1070,28 @@ int main()
     RUN(threadsThatKeepTheFileNeverHoldAtOnce);
     RUN(threadsOfBothKindsNeverHoldAtOnce);
     RUN(whoTriesNeverHoldsARemovedFile);
+    RUN(aFileThatIsThereIsOpenedWithoutCreating);
+    RUN(whoGetsTheGateOfARemovedFileStartsOver);
     RUN(anOutsiderWhoRemovesTheFileCannotBlockAnybody);
     RUN(ticketsAreServedInTheOrderInWhichTheyWereDrawn);
     RUN(aTryIsRefusedWhileAnotherHoldsAndNamesTheHolder);
+    RUN(aTryOutlastsAPassingGate);
     RUN(comingAndGoingOnTheSameFileCostsNoNameAndNoDescriptor);
     RUN(aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce);
+    RUN(whoLeavesUnlocksTheGateAlsoWhereItsFileStaysOpen);
     RUN(aLookWhileOthersFightNamesNobodyElse);
     RUN(workersOfSeveralThreadsNeverHoldAtOnce);
     RUN(endRacedAgainstStartBlockAndGrantIsNeverLost);
     RUN(theLastOfSeveralWhoLeaveAtOnceRemovesTheFile);
     RUN(anEndJustBeforeTheWaitBlocksIsNotLost);
+    RUN(anEndThatComesBetweenTheLookAndTheWaitIsSentAgain);
     RUN(neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp);
+    RUN(aHandOverWakesOnlyTheNext);
     RUN(anEndedWaitDoesNotEndTheNextOne);
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
     RUN(whoDoesTheWorkHimselfIsGivenNoThreads);
+    RUN(anIdleThreadIsUsedAgain);
     RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
 #undef RUN
 }
