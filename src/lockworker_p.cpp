@@ -2,6 +2,7 @@
 #include "lockworker_p.h"
 
 #include "lockthread_p.h"
+#include "queuelook_p.h"
 
 #include <atomic>
 #include <cerrno>
@@ -27,7 +28,7 @@ struct Task
 
 struct LockWorker::Shared
 {
-    explicit Shared(std::string path) : lock(std::move(path)) { }
+    explicit Shared(std::string lockPath) : path(lockPath), lock(std::move(lockPath)) { }
 
     static void start(const std::shared_ptr<Shared> &shared, const Task &task);
     void run();
@@ -35,7 +36,8 @@ struct LockWorker::Shared
     Outcome attempt(const Task &task);
     void push(const Event &event);
 
-    std::mutex mutex; // guards all but `lock`, which belongs to the thread at work, and to the owner's while there is none
+    const std::string path;
+    std::mutex mutex; // guards all below but `lock`, which belongs to the thread at work, and to the owner's while there is none
     std::condition_variable changed;
     std::deque<Task> tasks;
     std::deque<Event> events;
@@ -45,6 +47,9 @@ struct LockWorker::Shared
     LockThread *waiting = nullptr;  // the thread whose wait can be ended
     bool interrupted = false;       // it has been told
     std::atomic<bool> ended{false}; // the attempt is to end
+    bool counting = false;          // a thread counts the tickets before a place
+    Place counted;                  // the place of the last count that was made
+    int before = -1;                // its result
     TicketLock lock;
 };
 
@@ -259,6 +264,38 @@ int LockWorker::descriptor() const
 Place LockWorker::place() const
 {
     return m_shared->lock.place();
+}
+
+int LockWorker::countBefore(TimePoint deadline)
+{
+    const Place place = m_shared->lock.place();
+    std::unique_lock guard(m_shared->mutex);
+    // While one does not return no other is begun, so there is never more than one thread for it.
+    if (!std::exchange(m_shared->counting, true)) {
+        guard.unlock();
+        const int error = LockThread::run([shared = m_shared, place] {
+            const int before = countTicketsBefore(shared->path, place);
+            {
+                const std::lock_guard counted(shared->mutex);
+                shared->counting = false;
+                shared->counted = place;
+                shared->before = before;
+            }
+            shared->changed.notify_all();
+        });
+        guard.lock();
+        if (error != 0)
+            m_shared->counting = false;
+    }
+    m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->counting; });
+    return m_shared->counted == place ? m_shared->before : -1;
+}
+
+void LockWorker::noteCount(const Place &place, int before)
+{
+    const std::lock_guard guard(m_shared->mutex);
+    m_shared->counted = place;
+    m_shared->before = before;
 }
 
 } // namespace QtLockFile::Internal

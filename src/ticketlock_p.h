@@ -43,6 +43,8 @@ struct Place
 {
     FileId file;
     Offset ticket = -1;
+
+    friend bool operator==(const Place &a, const Place &b) { return a.file == b.file && a.ticket == b.ticket; }
 };
 
 // One lock on one path by the protocol that ticketlock_p.cpp describes. Used by one thread at a time, but for place().
