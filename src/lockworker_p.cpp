@@ -124,9 +124,10 @@ Outcome LockWorker::Shared::attempt(const Task &task)
 {
     if (!task.wait)
         return lock.tryAcquire(task.options);
-    LockThread *const thread = LockThread::current();
+    int error;
+    LockThread *const thread = LockThread::current(&error);
     if (!thread)
-        return {Outcome::Result::Failed, Operation::StartThread, EAGAIN};
+        return {Outcome::Result::Failed, Operation::StartThread, error};
     {
         const std::lock_guard guard(mutex);
         waiting = thread;
