@@ -89,7 +89,7 @@ private:
     Outcome draw(const LockOptions &options, const std::atomic<bool> &ended);
     Outcome awaitTurn(const std::atomic<bool> &ended);
     int await(LockKind kind, Bytes bytes, const std::atomic<bool> &ended);
-    void takeTicket(Offset ticket, Bytes rest);
+    Outcome takeTicket(Offset ticket, Bytes rest);
     void setTicket(Offset ticket);
     void startHolding();
     Outcome withHolder(Outcome outcome) const;
