@@ -45,6 +45,7 @@ namespace {
 
 Q_LOGGING_CATEGORY(logInstance, "qtlockfile.singleinstance")
 
+constexpr auto kLookAnyway = 1000ms; // in case a wake-up is lost
 constexpr auto kLeaveQueue = 1000ms; // leaving takes microseconds where the file system answers
 
 } // namespace
@@ -349,11 +350,11 @@ bool SingleInstancePrivate::isSettled() const
 // Until the lock or the folder has news, or the time is over.
 void SingleInstancePrivate::waitForSomething()
 {
-    int patience = wakeUp->isOpen() ? -1 : int(FolderWatch::kFallback.count()); // without a descriptor it is looked again and again
+    int patience = int(wakeUp->isOpen() ? kLookAnyway.count() : FolderWatch::kFallback.count()); // without a descriptor it is looked again and again
     if (phase == Phase::Asking) {
         const qint64 remaining = std::min<qint64>(deadline.remainingTime(), INT_MAX);
         const qint64 look = watch.descriptor() < 0 ? FolderWatch::kFallback.count() : INT_MAX;
-        patience = int(std::min({remaining + 1, look, qint64(patience < 0 ? INT_MAX : patience)}));
+        patience = int(std::min({remaining + 1, look, qint64(patience)}));
     }
     pollfd descriptors[] = {{wakeUp->get(), POLLIN, 0}, {phase == Phase::Asking ? watch.descriptor() : -1, POLLIN, 0}};
     ::poll(descriptors, 2, patience);
