@@ -37,7 +37,8 @@ int call(int descriptor, int command, struct flock *lock)
 {
     if (fcntl(descriptor, command, lock) == 0)
         return 0;
-    return errno == EACCES ? EAGAIN : errno; // POSIX allows either for a lock in the way
+    const bool mayBeInTheWay = command == F_OFD_SETLK && lock->l_type != F_UNLCK;
+    return errno == EACCES && mayBeInTheWay ? EAGAIN : errno; // POSIX allows either for a lock in the way
 }
 
 // Calls that do not wait are done at once on a local file system; on a network one a signal may interrupt the request.

@@ -40,6 +40,7 @@ Q_LOGGING_CATEGORY(logLockFile, "qtlockfile.lockfile")
 
 constexpr auto kGrace = 250ms;
 constexpr std::chrono::milliseconds kLongestTimer = 24h; // a QTimer counts no more than 24 days
+constexpr auto kGlance = 10ms;     // what position() waits at most: less than anybody sees, and far more than a disk at hand needs
 constexpr auto kFarewell = 1000ms; // what the destructor waits at most
 
 LockWorker::TimePoint timePoint(QDeadlineTimer deadline)
@@ -232,9 +233,11 @@ void LockFilePrivate::onLook(const QueueLook &look)
     if (place.ticket < 0)
         return;
     if (state == State::Acquiring && look.error == 0 && look.file == place.file) {
-        setPosition(int(std::count_if(look.participants.begin(), look.participants.end(), [&](const QueueLook::Participant &one) {
+        const int before = int(std::count_if(look.participants.begin(), look.participants.end(), [&](const QueueLook::Participant &one) {
             return one.ticket >= 0 && one.ticket < place.ticket;
-        })));
+        }));
+        worker->noteCount(place, before);
+        setPosition(before);
     } else if (state == State::Acquired && !lossTold && look.leadsElsewhere(place.file)) {
         lossTold = true;
         watch.reset();
@@ -484,7 +487,7 @@ int LockFile::position() const
     case State::Acquired:
         return 0;
     case State::Acquiring:
-        return countTicketsBefore(nativePath(d->path), d->worker->place());
+        return d->worker->countBefore(timePoint(QDeadlineTimer(kGlance, Qt::PreciseTimer)));
     case State::Released:
     case State::Releasing:
         break;

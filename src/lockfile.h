@@ -87,7 +87,8 @@ public:
 
     /*!
         While waiting: how many are before us in the queue, the holder included. 0 once the lock is ours; -1
-        otherwise, and as long as our place is not known. Asks the kernel at each call and never waits for a lock.
+        otherwise, and as long as our place is not known. Asks the kernel at each call, and never waits for a lock: where
+        the file system has not answered within 10 ms it is what it was last known to be.
     */
     int position() const;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockparticipant.h"
+#include "processstat_p.h"
 #include "queuelook_p.h"
 #include "text_p.h"
 
@@ -43,23 +44,11 @@ LockParticipant LockParticipant::ofProcess(qint64 pid)
     if (!Internal::procHasOwnPids())
         return participant;
 
-    // "1234 (name) S …": the name may hold anything, parentheses too, so the last one closes it.
-    const QByteArray stat = procFile(pid, "stat");
-    const qsizetype open = stat.indexOf('(');
-    const qsizetype close = stat.lastIndexOf(')');
-    if (open < 0 || close < open)
+    const Internal::ProcessStat stat = Internal::parseProcessStat(procFile(pid, "stat"));
+    if (!stat.isKnown)
         return participant;
-    QByteArray name = stat.mid(open + 1, close - open - 1);
-    const char state = stat.size() > close + 2 ? stat.at(close + 2) : ' ';
-    participant.m_stopped = state == 'T' || state == 't';
-
-    if (name.size() == kCommLength) {
-        const QByteArray commandLine = procFile(pid, "cmdline");
-        const QByteArray program = commandLine.left(commandLine.indexOf('\0'));
-        const QByteArray whole = program.mid(program.lastIndexOf('/') + 1);
-        if (whole.startsWith(name))
-            name = whole;
-    }
+    participant.m_stopped = stat.isStopped();
+    const QByteArray name = stat.name.size() == kCommLength ? Internal::wholeName(stat.name, procFile(pid, "cmdline")) : stat.name;
     participant.m_processName = QString::fromLocal8Bit(name);
     return participant;
 }

@@ -97,18 +97,20 @@ int interruptSignal()
     return chosen.compare_exchange_strong(signal, free) ? free : signal; // threads that come at once choose the same
 }
 
-void installHandler()
+// Returns 0 or an errno: without the handler the signal would end the process.
+int installHandler()
 {
     struct sigaction action;
     if (sigaction(interruptSignal(), nullptr, &action) == 0 && action.sa_handler == answer
         && !(action.sa_flags & SA_RESTART))
-        return;
+        return 0;
     action = {};
     action.sa_handler = answer; // and no SA_RESTART
-    sigaction(interruptSignal(), &action, nullptr);
+    return sigaction(interruptSignal(), &action, nullptr) == 0 ? 0 : errno;
 }
 
 thread_local LockThread *currentThread = nullptr;
+thread_local int timerError = EINVAL; // why there is none, on a thread of ours
 
 } // namespace
 
@@ -117,8 +119,9 @@ void LockThread::prepareForFork()
     threads();
 }
 
-LockThread *LockThread::current()
+LockThread *LockThread::current(int *error)
 {
+    *error = timerError;
     return currentThread;
 }
 
@@ -134,7 +137,8 @@ int LockThread::run(std::function<void()> job, const void *key)
     }
     if (interruptSignal() == 0)
         return EAGAIN;
-    installHandler();
+    if (const int error = installHandler())
+        return error;
 
     sigset_t ours;
     sigset_t before;
@@ -143,7 +147,7 @@ int LockThread::run(std::function<void()> job, const void *key)
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attributes, std::max<size_t>(kStackSize, size_t(sysconf(_SC_THREAD_STACK_MIN))));
+    pthread_attr_setstacksize(&attributes, std::max<size_t>(kStackSize, size_t(std::max(0L, sysconf(_SC_THREAD_STACK_MIN)))));
     pthread_t thread;
     pthread_sigmask(SIG_SETMASK, &ours, &before); // a new thread inherits it
     const int error = pthread_create(&thread, &attributes, main, nullptr);
@@ -178,6 +182,8 @@ void *LockThread::main(void *)
     event.sigev_notify_thread_id = pid_t(syscall(SYS_gettid));
     if (timer_create(CLOCK_MONOTONIC, &event, &self.m_timer) == 0)
         currentThread = &self;
+    else
+        timerError = errno;
 
     Threads &all = threads();
     std::unique_lock guard(all.mutex);
@@ -203,7 +209,8 @@ void *LockThread::main(void *)
 
 void LockThread::interrupt()
 {
-    installHandler();
+    if (installHandler() != 0)
+        return;
     itimerspec when = {};
     when.it_value.tv_nsec = 1;
     when.it_interval.tv_nsec = kResendNanoseconds;

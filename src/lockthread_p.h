@@ -24,8 +24,9 @@ public:
     // mutex of his own locked calls this before he prepares for that one.
     static void prepareForFork();
 
-    // The thread that runs the job that asks; null on a thread of somebody else's, and on one that could not get a timer.
-    static LockThread *current();
+    // The thread that runs the job that asks; null, and an errno, on a thread of somebody else's, and on one that could
+    // not get a timer.
+    static LockThread *current(int *error);
 
     // From any thread, while the job is known to be running: makes its blocking system call return EINTR, now or when it begins,
     // and again and again until calm().

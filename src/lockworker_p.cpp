@@ -2,6 +2,7 @@
 #include "lockworker_p.h"
 
 #include "lockthread_p.h"
+#include "queuelook_p.h"
 
 #include <atomic>
 #include <cerrno>
@@ -30,7 +31,7 @@ struct Task
 
 struct LockWorker::Shared
 {
-    explicit Shared(std::string path) : lock(std::move(path)) { }
+    explicit Shared(std::string lockPath) : path(lockPath), lock(std::move(lockPath)) { }
 
     static void start(const std::shared_ptr<Shared> &shared, const Task &task);
     enum class Runner { OurThread, Waiter };
@@ -39,7 +40,8 @@ struct LockWorker::Shared
     Outcome attempt(const Task &task, Runner runner);
     void push(const Event &event);
 
-    std::mutex mutex; // guards all but `lock`, which belongs to the thread at work, and to the owner's while there is none
+    const std::string path;
+    std::mutex mutex; // guards all below but `lock`, which belongs to the thread at work, and to the owner's while there is none
     std::condition_variable changed;
     std::deque<Task> tasks;
     std::deque<Event> events;
@@ -51,6 +53,9 @@ struct LockWorker::Shared
     LockThread *waiting = nullptr;  // the thread whose wait can be ended
     bool interrupted = false;       // it has been told
     std::atomic<bool> ended{false}; // the attempt is to end
+    bool counting = false;          // a thread counts the tickets before a place
+    Place counted;                  // the place of the last count that was made
+    int before = -1;                // its result
     TicketLock lock;
 };
 
@@ -139,9 +144,10 @@ Outcome LockWorker::Shared::attempt(const Task &task, Runner runner)
         return lock.tryAcquire(task.options);
     if (runner == Runner::Waiter)
         return lock.acquire(task.options, ended); // nobody is there to end it
-    LockThread *const thread = LockThread::current();
+    int error;
+    LockThread *const thread = LockThread::current(&error);
     if (!thread)
-        return {Outcome::Result::Failed, Operation::StartThread, EAGAIN};
+        return {Outcome::Result::Failed, Operation::StartThread, error};
     {
         const std::lock_guard guard(mutex);
         waiting = thread;
@@ -284,6 +290,38 @@ Place LockWorker::place() const
 {
     const std::lock_guard guard(m_shared->mutex);
     return m_shared->releasesLeft > 0 ? Place() : m_shared->lock.place();
+}
+
+int LockWorker::countBefore(TimePoint deadline)
+{
+    const Place place = m_shared->lock.place();
+    std::unique_lock guard(m_shared->mutex);
+    // While one does not return no other is begun, so there is never more than one thread for it.
+    if (!std::exchange(m_shared->counting, true)) {
+        guard.unlock();
+        const int error = LockThread::run([shared = m_shared, place] {
+            const int before = countTicketsBefore(shared->path, place);
+            {
+                const std::lock_guard counted(shared->mutex);
+                shared->counting = false;
+                shared->counted = place;
+                shared->before = before;
+            }
+            shared->changed.notify_all();
+        });
+        guard.lock();
+        if (error != 0)
+            m_shared->counting = false;
+    }
+    m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->counting; });
+    return m_shared->counted == place ? m_shared->before : -1;
+}
+
+void LockWorker::noteCount(const Place &place, int before)
+{
+    const std::lock_guard guard(m_shared->mutex);
+    m_shared->counted = place;
+    m_shared->before = before;
 }
 
 } // namespace QtLockFile::Internal

@@ -61,6 +61,13 @@ public:
     // In the queue; none before a release that is under way is done.
     Place place() const;
 
+    // How many tickets before ours are locked, -1 where that is not known. Looked at on a thread of the library: by the
+    // deadline the answer is that of the look, or else of the last that came.
+    int countBefore(TimePoint deadline);
+
+    // The same from a look of somebody else's.
+    void noteCount(const Place &place, int before);
+
     // In a forked child: all that was under way is the parent's.
     bool lostToFork() const { return m_forks != forkCount(); }
 

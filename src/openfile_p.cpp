@@ -134,6 +134,7 @@ OpenFile &OpenFile::operator=(OpenFile &&other) noexcept
     std::swap(m_size, other.m_size);
     std::swap(m_writable, other.m_writable);
     std::swap(m_looks, other.m_looks);
+    std::swap(m_locked, other.m_locked);
     return *this;
 }
 
@@ -295,6 +296,16 @@ void OpenFile::take(int descriptor, const struct stat &status, bool writable)
     m_mode = status.st_mode;
     m_size = status.st_size;
     m_writable = writable;
+    m_locked = false;
+}
+
+int OpenFile::unlock(Bytes bytes)
+{
+    if (!isOpen())
+        return 0;
+    const int error = Internal::unlock(m_descriptor, bytes);
+    m_locked = error != 0 || (m_locked && !(bytes.first == kAllBytes.first && bytes.last == kAllBytes.last));
+    return error;
 }
 
 void OpenFile::close()
@@ -315,7 +326,7 @@ void OpenFile::close()
     }
     SharedFile &file = open.files[m_id];
     const int descriptor = std::exchange(m_descriptor, -1);
-    if (file.tags > 0) {
+    if (file.tags > 0 && !std::exchange(m_locked, false)) { // better nameless than locked
         file.parked.push_back({descriptor, m_writable});
         ++open.parked;
         return;

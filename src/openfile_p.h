@@ -48,8 +48,10 @@ public:
     // Closes and never parks: what else is locked on the open file description goes on with the process that shares it.
     void abandon();
 
-    // Unlocks everything and closes, or parks: see openfile_p.cpp. Tells whether others that watch the file hear of
-    // it by the close.
+    // Unlocks the bytes. Returns 0 or an errno; then close() does not park, unless everything was unlocked since.
+    int unlock(Bytes bytes);
+
+    // Closes, or parks, with everything unlocked: see openfile_p.cpp.
     void close();
 
     bool isOpen() const { return descriptor() >= 0; }
@@ -82,7 +84,8 @@ private:
     mode_t m_mode = 0;
     off_t m_size = 0;
     bool m_writable = false;
-    bool m_looks = false; // opened only to look
+    bool m_looks = false;  // opened only to look
+    bool m_locked = false; // something could not be unlocked
 };
 
 // How many fork(2)s lie between the first process and this one, counted from the first call on. What was opened

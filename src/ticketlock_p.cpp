@@ -107,7 +107,7 @@ Outcome TicketLock::acquire(const LockOptions &options, const std::atomic<bool> 
         setTicket(-1);
         outcome = draw(options, ended);
         old.dropNameTag();
-        unlock(old.descriptor(), kAllBytes);
+        old.unlock(kAllBytes);
     }
     if (outcome.result == Result::Ended)
         outcome = withHolder(outcome);
@@ -144,9 +144,10 @@ Outcome TicketLock::tryAcquire(const LockOptions &options)
                     m_file.close(); // who holds it removes the file
                     return outcome;
                 }
-                takeTicket(0, {1, kGate});
-                startHolding();
-                return {};
+                const Outcome outcome = takeTicket(0, {1, kGate});
+                if (outcome.isDone())
+                    startHolding();
+                return outcome;
             }
             const auto now = Clock::now();
             if (giveUpAt == Clock::time_point{})
@@ -155,7 +156,7 @@ Outcome TicketLock::tryAcquire(const LockOptions &options)
                 return held;
             pauseForGate();
         }
-        unlock(descriptor, kAllBytes);
+        m_file.unlock(kAllBytes);
         m_file.close();
     }
     return failed(Operation::Lock, ESTALE);
@@ -168,7 +169,7 @@ Outcome TicketLock::leave(bool remove)
     const bool hadTicket = m_ticket >= 0;
     m_file.dropNameTag();
     setTicket(-1);
-    unlock(m_file.descriptor(), kAllBytes);
+    m_file.unlock(kAllBytes);
     Outcome outcome;
     if (remove)
         outcome = this->remove(hadTicket ? Patience::Passing : Patience::Once);
@@ -280,17 +281,16 @@ Outcome TicketLock::draw(const LockOptions &options, const std::atomic<bool> &en
 
         error = m_file.checkPath(m_path);
         if (error == ESTALE) {
-            unlock(descriptor, kAllBytes);
+            m_file.unlock(kAllBytes);
             m_file.close();
             continue;
         }
         if (error != 0)
             return failed(Operation::Inspect, error);
 
-        if (alone) {
-            takeTicket(0, {1, kGate});
-            return {};
-        }
+        if (alone)
+            return takeTicket(0, {1, kGate});
+        Outcome outcome;
         do {
             FoundLock highest;
             error = findHighestLock(descriptor, LockKind::Write, kTickets, &highest);
@@ -301,21 +301,24 @@ Outcome TicketLock::draw(const LockOptions &options, const std::atomic<bool> &en
                 return failed(Operation::Lock, EOVERFLOW); // only a stranger's lock lies there
             error = tryLock(descriptor, LockKind::Write, ticketByte(ticket));
             if (error == 0)
-                takeTicket(ticket, kGateByte);
+                outcome = takeTicket(ticket, kGateByte);
         } while (error == EAGAIN); // a stranger who knows nothing of the gate
         if (error != 0)
             return failed(Operation::Lock, error);
         m_file.announce();
-        return {};
+        return outcome;
     }
 }
 
-// With the ticket locked: takes the name tag and unlocks the rest.
-void TicketLock::takeTicket(Offset ticket, Bytes rest)
+// With the ticket locked: takes the name tag and unlocks the rest. A kernel that is short of memory may refuse to unlock
+// a part of what is locked (ENOLCK, fcntl(2)), but not all of it.
+Outcome TicketLock::takeTicket(Offset ticket, Bytes rest)
 {
     setTicket(ticket);
     m_file.setNameTag(ticket);
-    unlock(m_file.descriptor(), rest);
+    if (const int error = m_file.unlock(rest))
+        return failed(Operation::Lock, error); // with a gate that stays locked nobody else could come
+    return {};
 }
 
 Outcome TicketLock::awaitTurn(const std::atomic<bool> &ended)
@@ -369,7 +372,7 @@ Outcome TicketLock::remove(Patience patience)
         return failed(Operation::Lock, error);
     const Outcome outcome = removeInGate();
     // Not left to the close, which a parked descriptor does not see, nor a child that shares it between vfork and exec.
-    unlock(descriptor, kGateByte);
+    m_file.unlock(kGateByte);
     return outcome;
 }
 

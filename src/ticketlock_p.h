@@ -43,6 +43,8 @@ struct Place
 {
     FileId file;
     Offset ticket = -1;
+
+    friend bool operator==(const Place &a, const Place &b) { return a.file == b.file && a.ticket == b.ticket; }
 };
 
 // One lock on one path by the protocol that ticketlock_p.cpp describes. Used by one thread at a time, but for place().
@@ -87,7 +89,7 @@ private:
     Outcome draw(const LockOptions &options, const std::atomic<bool> &ended);
     Outcome awaitTurn(const std::atomic<bool> &ended);
     int await(LockKind kind, Bytes bytes, const std::atomic<bool> &ended);
-    void takeTicket(Offset ticket, Bytes rest);
+    Outcome takeTicket(Offset ticket, Bytes rest);
     void setTicket(Offset ticket);
     void startHolding();
     Outcome withHolder(Outcome outcome) const;

@@ -357,9 +357,9 @@ private Q_SLOTS:
         NEEDS_ROOT("to mount a file system");
         QFETCH(const int, systemError);
         const Folder folder;
-        const ServedFolder server(folder.folder(), systemError);
+        const ServedFolder server(folder.folder(), QString::number(systemError));
         if (!server.isOk())
-            SKIP("a file system of our own cannot be mounted here");
+            SKIP(server.why().constData());
         compare(errorsAt(folder.path(), false), folder.path(), Code::Unsupported, systemError, "Cannot lock ");
     }
 
@@ -367,9 +367,9 @@ private Q_SLOTS:
     {
         NEEDS_ROOT("to mount a file system");
         const Folder folder;
-        const ServedFolder server(folder.folder(), EIO);
+        const ServedFolder server(folder.folder(), QString::number(EIO));
         if (!server.isOk())
-            SKIP("a file system of our own cannot be mounted here");
+            SKIP(server.why().constData());
         compare(errorsAt(folder.path(), false), folder.path(), Code::System, EIO, "Cannot lock ");
     }
 

@@ -331,7 +331,7 @@ private Q_SLOTS:
         const Folder folder;
         ServedFolder server(folder.folder());
         if (!server.isOk())
-            SKIP("a file system of our own cannot be mounted here");
+            SKIP(server.why().constData());
         server.stopAnswering();
         LockFile lock(folder.path());
         lock.setRemoveOnRelease(false);
@@ -368,7 +368,7 @@ private Q_SLOTS:
         const Folder folder;
         ServedFolder server(folder.folder());
         if (!server.isOk())
-            SKIP("a file system of our own cannot be mounted here");
+            SKIP(server.why().constData());
         server.stopAnswering();
         LockFile lock(folder.path());
         lock.setRemoveOnRelease(false);
@@ -406,7 +406,7 @@ private Q_SLOTS:
         const Folder folder;
         ServedFolder server(folder.folder());
         if (!server.isOk())
-            SKIP("a file system of our own cannot be mounted here");
+            SKIP(server.why().constData());
         server.stopAnswering();
         auto lock = std::make_unique<LockFile>(folder.path());
         lock->setRemoveOnRelease(false);
