@@ -162,5 +162,13 @@
         <source>Cannot release %1: it is not acquired.</source>
         <translation>%1 kann nicht freigegeben werden: Es besteht keine Sperre.</translation>
     </message>
+    <message>
+        <source>A restart is under way already.</source>
+        <translation>Ein Neustart ist bereits im Gange.</translation>
+    </message>
+    <message>
+        <source>Taking over was cancelled.</source>
+        <translation>Die Übernahme wurde abgebrochen.</translation>
+    </message>
 </context>
 </TS>
