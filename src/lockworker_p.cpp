@@ -294,7 +294,9 @@ Place LockWorker::place() const
 
 int LockWorker::countBefore(TimePoint deadline)
 {
-    const Place place = m_shared->lock.place();
+    const Place place = this->place();
+    if (place.ticket < 0)
+        return -1;
     std::unique_lock guard(m_shared->mutex);
     // While one does not return no other is begun, so there is never more than one thread for it.
     if (!std::exchange(m_shared->counting, true)) {

@@ -492,7 +492,7 @@ private Q_SLOTS:
         public:
             QString translate(const char *context, const char *source, const char *, int) const override
             {
-                if (qstrncmp(context, "QtLockFile::", 12) != 0)
+                if (qstrcmp(context, "QtLockFile") != 0)
                     return {};
                 return QStringLiteral("«") + QString::fromUtf8(source) + QStringLiteral("»");
             }
