@@ -122,7 +122,6 @@ public:
     QFileDevice::Permissions permissions = QFileDevice::ReadOwner | QFileDevice::WriteOwner | QFileDevice::ReadGroup
         | QFileDevice::WriteGroup | QFileDevice::ReadOther | QFileDevice::WriteOther;
 
-    std::unique_ptr<LockWorker> worker;
     std::deque<Due> due; // signals of changes that have been made
     const std::shared_ptr<std::atomic<bool>> deliveryPosted = std::make_shared<std::atomic<bool>>(false);
     LockError::Code ending = LockError::Code::None; // why the attempt under way is to end
@@ -130,6 +129,7 @@ public:
     QTimer *alarmTimer = nullptr;
     int releasesDue = 0; // releases that the worker still has to do
     std::function<void()> wakeUp; // whom else to tell that something is due; changes only while nothing is under way
+    std::unique_ptr<LockWorker> worker; // after what its notifications use
 
     int position = -1; // as last reported
     bool lossTold = false; // of this hold
@@ -148,6 +148,7 @@ void LockFilePrivate::checkFork()
     if (!worker->lostToFork())
         return;
     renewWorker();
+    *deliveryPosted = false; // the event may be one that only the parent was about to post
     due.clear();
     clearAlarm();
     ending = LockError::Code::None;

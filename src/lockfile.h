@@ -38,9 +38,10 @@ class LockFileAccess;
 
     **Threads.** An object is used from the thread that it lives in. It may be moved to another while it is Released
     and no signal is due. The wait is in a thread of the library, blocked in the kernel; nothing polls. Without an
-    event loop everything works through waitForAcquired() and waitForReleased(), also without a QCoreApplication. That
-    thread is interrupted with the highest real-time signal whose disposition the application left at its default when
-    the first LockFile began to wait.
+    event loop everything works through waitForAcquired() and waitForReleased(), also without a QCoreApplication;
+    without a deadline these may do the work themselves, in the calling thread, which must not be terminated then. A
+    thread of the library is interrupted with the highest real-time signal whose disposition the application left at
+    its default when the first LockFile began to wait.
 
     **Fork.** In a child made by fork(2) each LockFile is Released and may acquire afresh. The lock stays the parent's
     alone, and ends with the parent even while the child lives. What a child starts with exec inherits nothing.

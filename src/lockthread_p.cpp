@@ -51,7 +51,7 @@ constexpr long kResendNanoseconds = 1'000'000;
 struct Job
 {
     std::function<void()> run;
-    const void *key;
+    const void *key = nullptr;
 };
 
 struct Threads
@@ -188,8 +188,11 @@ void *LockThread::main(void *)
     Threads &all = threads();
     std::unique_lock guard(all.mutex);
     for (;;) {
-        all.work.wait(guard, [&] { return !all.jobs.empty(); });
+        while (all.jobs.empty() && all.idle <= kMostIdle && currentThread) // where a job was withdrawn there may be one too many
+            all.work.wait(guard);
         --all.idle;
+        if (all.jobs.empty())
+            break;
         {
             const Job job = std::move(all.jobs.front()); // what it holds on to is not to live as long as an idle thread
             all.jobs.pop_front();

@@ -13,7 +13,8 @@ namespace QtLockFile::Internal {
 class LockThread
 {
 public:
-    // Runs the job on an idle thread or a new one. Returns 0, or the errno of why there is none.
+    // Runs the job on an idle thread or a new one. Returns 0, or the errno of why there is none. The key is for
+    // withdraw().
     static int run(std::function<void()> job, const void *key = nullptr);
 
     // Takes back the job with this key if no thread has begun it: otherwise who gives jobs and then does them himself,

@@ -78,6 +78,8 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
         return;
     }
     const std::lock_guard guard(shared->mutex);
+    if (shared->tasks.empty())
+        return; // a thread that came too late for an earlier task has taken this one
     shared->tasks.clear();
     shared->running = false;
     shared->push({Event::Kind::Failed, {Outcome::Result::Failed, Operation::StartThread, error}});
@@ -199,6 +201,7 @@ void LockWorker::acquire(const LockOptions &options, bool wait)
         const std::lock_guard guard(m_shared->mutex);
         m_shared->options = options;
         m_shared->ended = false;
+        m_shared->counted = {}; // the same ticket may have others before it now
     }
     Shared::start(m_shared, {Task::Kind::Acquire, options, wait});
 }
@@ -297,26 +300,26 @@ int LockWorker::countBefore(TimePoint deadline)
     const Place place = this->place();
     if (place.ticket < 0)
         return -1;
+    const auto known = [&] { return m_shared->counted == place ? m_shared->before : -1; };
     std::unique_lock guard(m_shared->mutex);
-    // While one does not return no other is begun, so there is never more than one thread for it.
-    if (!std::exchange(m_shared->counting, true)) {
-        guard.unlock();
-        const int error = LockThread::run([shared = m_shared, place] {
-            const int before = countTicketsBefore(shared->path, place);
-            {
-                const std::lock_guard counted(shared->mutex);
-                shared->counting = false;
-                shared->counted = place;
-                shared->before = before;
-            }
-            shared->changed.notify_all();
-        });
-        guard.lock();
-        if (error != 0)
-            m_shared->counting = false;
-    }
+    if (std::exchange(m_shared->counting, true))
+        return known(); // the last count has been waited for once, and has not come back
+    guard.unlock();
+    const int error = LockThread::run([shared = m_shared, place] {
+        const int before = countTicketsBefore(shared->path, place);
+        {
+            const std::lock_guard counted(shared->mutex);
+            shared->counting = false;
+            shared->counted = place;
+            shared->before = before;
+        }
+        shared->changed.notify_all();
+    });
+    guard.lock();
+    if (error != 0)
+        m_shared->counting = false;
     m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->counting; });
-    return m_shared->counted == place ? m_shared->before : -1;
+    return known();
 }
 
 void LockWorker::noteCount(const Place &place, int before)

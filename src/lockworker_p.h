@@ -49,10 +49,11 @@ public:
     // Takes the next event, if there is one.
     bool take(Event *event);
 
-    // Waits until an event can be taken or nothing is under way. Tells whether one can be taken.
+    // Waits until an event can be taken or nothing is under way. Tells whether one can be taken. Without a deadline
+    // (TimePoint::max()) it may do the work in the calling thread.
     bool waitForEvent(TimePoint deadline);
 
-    // Waits until nothing is under way.
+    // Waits until nothing is under way; without a deadline as above.
     bool waitUntilIdle(TimePoint deadline);
 
     // Of the lock, while it is held.
@@ -62,7 +63,8 @@ public:
     Place place() const;
 
     // How many tickets before ours are locked, -1 where that is not known. Looked at on a thread of the library: by the
-    // deadline the answer is that of the look, or else of the last that came.
+    // deadline the answer is that of the look, or else of the last that came. While a look does not come back, no
+    // other is begun and none is waited for.
     int countBefore(TimePoint deadline);
 
     // The same from a look of somebody else's.

@@ -131,7 +131,11 @@ bool SingleInstancePrivate::beginRestart(const char *call, const QString &progra
 void SingleInstancePrivate::awaitSuccessor()
 {
     successorNotifier.reset(new QSocketNotifier(successor->descriptor(), QSocketNotifier::Read, q));
-    QObject::connect(successorNotifier.get(), &QSocketNotifier::activated, q, [this] { endRestart(successor->waitUntilReady(QDeadlineTimer(0))); });
+    QObject::connect(successorNotifier.get(), &QSocketNotifier::activated, q, [this] {
+        const int failure = successor->waitUntilReady(QDeadlineTimer(0));
+        if (failure != ETIMEDOUT) // nothing to read after all
+            endRestart(failure);
+    });
     successorAlarm.reset(new QTimer(q));
     successorAlarm->setSingleShot(true);
     QObject::connect(successorAlarm.get(), &QTimer::timeout, q, [this] { endRestart(ETIMEDOUT); });

@@ -7,6 +7,7 @@
 #include "ticketlock_p.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -957,30 +958,48 @@ void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
     CHECK(!exists(path));
 }
 
+int threadsOfThisProcess()
+{
+    int count = 0;
+    DIR *const folder = ::opendir("/proc/self/task");
+    while (folder && ::readdir(folder))
+        ++count;
+    ::closedir(folder);
+    return count;
+}
+
+void acquireAndReleaseHere(LockWorker &worker)
+{
+    LockWorker::Event event;
+    worker.acquire({}, true);
+    CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Acquired);
+    worker.release(true);
+    CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Released);
+}
+
 void whoDoesTheWorkHimselfIsGivenNoThreads(const std::string &path)
 {
-    const auto threads = [] {
-        int count = 0;
-        DIR *const folder = ::opendir("/proc/self/task");
-        while (folder && ::readdir(folder))
-            ++count;
-        ::closedir(folder);
-        return count;
-    };
-    const int before = threads();
+    const int before = threadsOfThisProcess();
     LockWorker worker(path, nullptr);
     int most = 0;
     for (int cycle = 0; cycle < 2000; ++cycle) {
-        LockWorker::Event event;
-        worker.acquire({}, true);
-        CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Acquired);
-        worker.release(true);
-        CHECK(worker.waitForEvent(LockWorker::TimePoint::max()) && worker.take(&event) && event.kind == Kind::Released);
+        acquireAndReleaseHere(worker);
         if (cycle % 50 == 0)
-            most = std::max(most, threads());
+            most = std::max(most, threadsOfThisProcess());
     }
     CHECK(most <= before + 4);
     CHECK(!exists(path));
+}
+
+void threadsWhoseJobsWereWithdrawnEnd(const std::string &)
+{
+    const int before = threadsOfThisProcess();
+    std::array<char, 32> keys;
+    for (const char &key : keys)
+        CHECK(LockThread::run([] {}, &key) == 0);
+    for (const char &key : keys)
+        LockThread::withdraw(&key);
+    CHECK(must([&] { return threadsOfThisProcess() <= before + 4; }));
 }
 
 void anIdleThreadIsUsedAgain(const std::string &)
@@ -1091,6 +1110,7 @@ int main(int argc, char **argv)
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
     RUN(whoDoesTheWorkHimselfIsGivenNoThreads);
+    RUN(threadsWhoseJobsWereWithdrawnEnd);
     RUN(anIdleThreadIsUsedAgain);
     RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
 #undef RUN
