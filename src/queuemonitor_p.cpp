@@ -102,7 +102,7 @@ bool isBlind(const std::string &path)
 // Of this thread: on a busy machine a look takes long that costs little.
 Clock::duration cpuTime()
 {
-    timespec time;
+    timespec time{}; // of a call that may fail
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
 }
