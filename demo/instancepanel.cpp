@@ -6,6 +6,7 @@
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qprocess.h>
+#include <QtGui/qshortcut.h>
 #include <QtWidgets/qboxlayout.h>
 #include <QtWidgets/qpushbutton.h>
 
@@ -21,7 +22,7 @@ InstancePanel::InstancePanel(SingleInstance *instance, QWidget *parent) : QGroup
     QPushButton *another = createButton(tr("Start another &instance"), "start",
                                         tr("Start this program once more. It finds this one running, calls it to the front, says so on the standard "
                                            "error output, and ends without a window."));
-    another->setShortcut(QKeySequence::New);
+    new QShortcut(QKeySequence::New, another, another, &QPushButton::click); // setShortcut() would take the mnemonic's place
     connect(another, &QPushButton::clicked, this, [this] { startAnother({}); });
     QPushButton *waiter = createButton(tr("Start one that &queues"), "queue",
                                        tr("Start this program once more, to wait for its turn. It appears in the queue above, and takes over when all "

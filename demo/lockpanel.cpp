@@ -5,6 +5,7 @@
 #include <QtCore/qfileinfo.h>
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qvariant.h>
+#include <QtGui/qshortcut.h>
 #include <QtWidgets/qboxlayout.h>
 #include <QtWidgets/qcheckbox.h>
 #include <QtWidgets/qfiledialog.h>
@@ -62,7 +63,7 @@ QLayout *LockPanel::createPathRow()
     auto *label = new QLabel(tr("&Path:"));
     label->setBuddy(m_path);
     m_choose = new QPushButton(tr("C&hoose…"));
-    m_choose->setShortcut(QKeySequence::Open);
+    new QShortcut(QKeySequence::Open, m_choose, m_choose, &QPushButton::click); // setShortcut() would take the mnemonic's place
     m_choose->setObjectName(QStringLiteral("choose"));
     m_choose->setToolTip(tr("Choose a lock file to watch"));
     connect(m_choose, &QPushButton::clicked, this, &LockPanel::choose);

@@ -83,6 +83,7 @@ void MainWindow::paintEvent(QPaintEvent *event)
 QWidget *MainWindow::createLogPanel()
 {
     m_log = new QPlainTextEdit;
+    m_log->setObjectName(QStringLiteral("log"));
     m_log->setReadOnly(true);
     m_log->setTabChangesFocus(true);
     m_log->setMaximumBlockCount(1000);

@@ -10,6 +10,7 @@
 #include <QtWidgets/qapplication.h>
 #include <QtWidgets/qlabel.h>
 #include <QtWidgets/qlineedit.h>
+#include <QtWidgets/qplaintextedit.h>
 
 #include <chrono>
 #include <cstdio>
@@ -39,6 +40,14 @@ QWidget *widgetOf(const QString &name)
             return widget;
     }
     return nullptr;
+}
+
+QString textOf(const QWidget *widget)
+{
+    if (const auto *label = qobject_cast<const QLabel *>(widget))
+        return label->text();
+    const auto *log = qobject_cast<const QPlainTextEdit *>(widget);
+    return log ? log->toPlainText() : QString();
 }
 
 QWidget *uppermostWindow()
@@ -112,6 +121,9 @@ void Remote::obey(const QByteArray &line)
         const QWidget *widget = widgetOf(argument);
         const QPoint middle = widget ? widget->mapToGlobal(widget->rect().center()) : QPoint();
         answer(widget ? "done " + QByteArray::number(middle.x()) + ' ' + QByteArray::number(middle.y()) : "failed: no such widget");
+    } else if (command == "count") {
+        const QString text = textOf(widgetOf(argument.section(u' ', 0, 0)));
+        answer("done " + QByteArray::number(text.count(argument.section(u' ', 1))));
     } else if (command == "click") {
         click(argument);
     } else if (command == "leave") {
@@ -156,8 +168,7 @@ void Remote::answerWhenMet()
         const QString name = m_awaited.section(u' ', 0, 0);
         const QString text = m_awaited.section(u' ', 1);
         const QWidget *widget = widgetOf(name);
-        const auto *label = qobject_cast<const QLabel *>(widget);
-        isMet = widget && (text.isEmpty() || (label && label->text().contains(text)));
+        isMet = widget && textOf(widget).contains(text);
     }
     if (!isMet)
         return;

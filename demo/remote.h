@@ -11,9 +11,10 @@
     on standard output, "done", or "failed: …"; the end of the input ends the process.
 
     expect PANEL STATUS [PID…]   answers when that StatusWidget shows that StatusWidget::Status, and exactly these processes, holder first
-    await NAME [TEXT]            answers when a widget of that name is visible and, if it is a label, shows a text that contains TEXT
+    await NAME [TEXT]            answers when a widget of that name is visible and, if it is a label or a log, shows a text that contains TEXT
     painted                      answers when a window has been painted for the first time
     where NAME                   answers "done X Y": where the middle of a widget is on the screen
+    count NAME TEXT              answers "done N": how often a label or a log shows TEXT
     click BUTTON                 presses a button
     leave BUTTON                 presses a button, and leaves what follows on standard input to another process
     type TEXT                    puts TEXT into the field "path" and presses Return

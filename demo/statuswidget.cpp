@@ -183,6 +183,7 @@ StatusWidget::StatusWidget(QWidget *parent)
         label->installEventFilter(this);
     }
     m_pathLabel->setAccessibleName(tr("Path of the lock file"));
+    m_copy->setObjectName(QStringLiteral("copy"));
     m_copy->setIcon(QIcon::fromTheme(QStringLiteral("edit-copy")));
     m_copy->setText(tr("Copy"));
     m_copy->setAutoRaise(!m_copy->icon().isNull());

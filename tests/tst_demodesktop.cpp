@@ -20,7 +20,14 @@ private Q_SLOTS:
     void init();
     void cleanup();
 
-    void everyButtonDoesWhatItSays();
+    void aButtonThatIsEnabledDoesWhatItSays_data();
+    void aButtonThatIsEnabledDoesWhatItSays();
+    void aButtonThatIsDisabledDoesNothing_data();
+    void aButtonThatIsDisabledDoesNothing();
+    void theApplicationsButtonsWorkInEveryState_data();
+    void theApplicationsButtonsWorkInEveryState();
+    void withoutALockThereIsNoRestart();
+    void theFileMayBeKept();
     void theKeyboardAloneIsEnough();
     void aSecondStartBringsTheFirstToTheFront_data();
     void aSecondStartBringsTheFirstToTheFront();
@@ -44,6 +51,13 @@ private:
                    .has_value();
     }
 
+    // How many lines of the log are of that kind.
+    qint64 logged(Copy &copy, const char *text) const
+    {
+        QByteArray count;
+        return copy.ask(QStringLiteral("count log ") + QLatin1String(text), &count) ? count.toLongLong() : -1;
+    }
+
     bool isActive(qint64 pid) const { return must([this, pid] { return m_display->activePid() == pid; }); }
     bool expect(Copy &copy, const char *panel, const char *status, const QList<qint64> &pids) const
     {
@@ -63,8 +77,23 @@ private:
         return ::kill(pid_t(pid), SIGSTOP) == 0 && must([pid] { return LockParticipant::ofProcess(pid).isStopped(); });
     }
 
+    bool hasWindows(qint64 pid, qsizetype count) const
+    {
+        return must([&] { return m_display->windowsOf(pid).size() == count; });
+    }
+    bool type(const QString &text) const
+    {
+        return DisplayProgram::run(QStringLiteral("xdotool"), {QStringLiteral("type"), text}, m_display->environment()).has_value();
+    }
+
+    std::unique_ptr<Copy> startIn(const QByteArray &state);
+    bool expectState(Copy &copy, const QByteArray &state) const;
+    bool startAnother(Copy &first) const;
+    qint64 successorOf(const Copy &first) const;
+
     std::unique_ptr<XDisplay> m_display;
     std::unique_ptr<Runtime> m_runtime;
+    std::unique_ptr<LockFile> m_lock; // of somebody else
     QString m_path;
 };
 
@@ -84,54 +113,213 @@ void TestDemoDesktop::init()
 
 void TestDemoDesktop::cleanup()
 {
+    m_lock.reset();
     // A window under the mouse would be clicked at by the next test.
     QVERIFY(must([this] { return m_display->activePid() < 0; }));
 }
 
-void TestDemoDesktop::everyButtonDoesWhatItSays()
+// A first start whose panel of any lock file is in that StatusWidget::Status.
+std::unique_ptr<Copy> TestDemoDesktop::startIn(const QByteArray &state)
 {
-    const auto first = startFirst({QStringLiteral("--lock"), m_path});
-    const qint64 pid = first->pid();
-    QVERIFY(isActive(pid));
-    QVERIFY(expect(*first, "any", "Free", {}));
+    if (state == "Nothing")
+        m_path.clear();
+    if (state == "Error")
+        m_path = m_runtime->path(QStringLiteral("missing/test.lock"));
+    if (state == "HeldByOther" || state == "Waiting") {
+        m_lock = std::make_unique<LockFile>(m_path);
+        if (!m_lock->tryAcquire())
+            return nullptr;
+    }
+    auto first = startFirst(m_path.isEmpty() ? QStringList() : QStringList{QStringLiteral("--lock"), m_path});
+    bool isReady = isActive(first->pid());
+    if (state == "Waiting")
+        isReady = isReady && expectState(*first, "HeldByOther") && click(*first, "acquire");
+    if (state == "HeldByUs" || state == "Lost" || state == "Error")
+        isReady = isReady && click(*first, "try");
+    if (state == "Lost")
+        isReady = isReady && expectState(*first, "HeldByUs") && QFile::remove(m_path);
+    return isReady && expectState(*first, state) ? std::move(first) : nullptr;
+}
 
-    QVERIFY(click(*first, "try"));
-    QVERIFY(expect(*first, "any", "HeldByUs", {pid}));
-    QVERIFY(click(*first, "release"));
-    QVERIFY(expect(*first, "any", "Free", {}));
-    QVERIFY(must([this] { return !QFile::exists(m_path); }));
+bool TestDemoDesktop::expectState(Copy &copy, const QByteArray &state) const
+{
+    QList<qint64> pids;
+    if (m_lock)
+        pids << ::getpid();
+    if (state == "HeldByUs" || state == "Waiting")
+        pids << copy.pid();
+    return expect(copy, "any", state.constData(), pids);
+}
 
-    LockFile lock(m_path);
-    QVERIFY(lock.tryAcquire());
-    QVERIFY(expect(*first, "any", "HeldByOther", {::getpid()}));
-    QVERIFY(click(*first, "try")); // in vain
-    QVERIFY(expect(*first, "any", "HeldByOther", {::getpid()}));
-    QVERIFY(click(*first, "acquire"));
-    QVERIFY(expect(*first, "any", "Waiting", {::getpid(), pid}));
-    QVERIFY(click(*first, "acquire")); // disabled
-    QVERIFY(click(*first, "cancel"));
-    QVERIFY(expect(*first, "any", "HeldByOther", {::getpid()}));
-    QVERIFY(click(*first, "keep"));
-    QVERIFY(click(*first, "acquire"));
-    QVERIFY(expect(*first, "any", "Waiting", {::getpid(), pid}));
-    lock.release();
-    QVERIFY(expect(*first, "any", "HeldByUs", {pid}));
-    QVERIFY(click(*first, "release"));
-    QVERIFY(expect(*first, "any", "Free", {}));
-    QVERIFY(QFile::exists(m_path)); // kept
+// Tells whether the window was called to the front once more by it.
+bool TestDemoDesktop::startAnother(Copy &first) const
+{
+    const qint64 before = logged(first, "activated(): ");
+    return click(first, "start") && must([&] { return logged(first, "activated(): ") == before + 1; }) && isActive(first.pid());
+}
+
+// The one that holds the lock after a restart.
+qint64 TestDemoDesktop::successorOf(const Copy &first) const
+{
+    qint64 pid = -1;
+    return must([&] { return (pid = LockQueue::of(m_runtime->lockPath()).holder().pid()) > 0 && pid != first.pid(); }) ? pid : -1;
+}
+
+void TestDemoDesktop::aButtonThatIsEnabledDoesWhatItSays_data()
+{
+    QTest::addColumn<QByteArray>("before");
+    QTest::addColumn<QByteArray>("button");
+    QTest::addColumn<QByteArray>("after");
+    const auto row = [](const char *before, const char *button, const char *after) {
+        QTest::addRow("%s: %s", before, button) << QByteArray(before) << QByteArray(button) << QByteArray(after);
+    };
+    row("Free", "try", "HeldByUs");
+    row("Free", "acquire", "HeldByUs");
+    row("HeldByOther", "try", "HeldByOther");
+    row("HeldByOther", "acquire", "Waiting");
+    row("Waiting", "cancel", "HeldByOther");
+    row("HeldByUs", "release", "Free");
+    row("Lost", "release", "Free");
+    row("Error", "try", "Error");
+    row("Error", "acquire", "Error");
+    for (const char *state : {"Nothing", "Free", "HeldByOther", "Error"})
+        row(state, "choose", state);
+}
+
+void TestDemoDesktop::aButtonThatIsEnabledDoesWhatItSays()
+{
+    QFETCH(QByteArray, before);
+    QFETCH(QByteArray, button);
+    QFETCH(QByteArray, after);
+    const auto first = startIn(before);
+    QVERIFY(first);
+    const qint64 calls = logged(*first, "call ");
+    QVERIFY(click(*first, button.constData()));
+    if (button == "choose") {
+        QVERIFY(hasWindows(first->pid(), 2));
+        QVERIFY(must([&] { return m_display->activeTitle() == QStringLiteral("Choose a Lock File"); }));
+        const QString chosen = m_runtime->path(QStringLiteral("chosen.lock"));
+        QVERIFY(m_display->press(QStringLiteral("ctrl+a")));
+        QVERIFY(type(chosen));
+        QVERIFY(m_display->press(QStringLiteral("Return")));
+        QVERIFY(hasWindows(first->pid(), 1));
+        QVERIFY(expect(*first, "any", "Free", {}));
+        QVERIFY(click(*first, "try"));
+        QVERIFY(expect(*first, "any", "HeldByUs", {first->pid()}));
+        QVERIFY(QFile::exists(chosen));
+    } else {
+        QVERIFY(must([&] { return logged(*first, "call ") == calls + 1; }));
+        QVERIFY(expectState(*first, after));
+    }
+    QVERIFY(first->end());
+}
+
+void TestDemoDesktop::aButtonThatIsDisabledDoesNothing_data()
+{
+    QTest::addColumn<QByteArray>("state");
+    QTest::addColumn<QList<QByteArray>>("buttons");
+    const auto row = [](const char *state, const QList<QByteArray> &buttons) { QTest::newRow(state) << QByteArray(state) << buttons; };
+    row("Nothing", {"acquire", "try", "cancel", "release"});
+    row("Free", {"cancel", "release"});
+    row("HeldByOther", {"cancel", "release"});
+    row("Waiting", {"acquire", "try", "release", "choose"});
+    row("HeldByUs", {"acquire", "try", "cancel", "choose"});
+    row("Lost", {"acquire", "try", "cancel", "choose"});
+    row("Error", {"cancel", "release"});
+}
+
+void TestDemoDesktop::aButtonThatIsDisabledDoesNothing()
+{
+    QFETCH(QByteArray, state);
+    QFETCH(QList<QByteArray>, buttons);
+    const auto first = startIn(state);
+    QVERIFY(first);
+    const qint64 calls = logged(*first, "call ");
+    const qint64 signalsBefore = logged(*first, "signal ");
+    for (const QByteArray &button : buttons)
+        QVERIFY(click(*first, button.constData()));
+    QVERIFY(startAnother(*first)); // the last click, and so those before, have arrived
+    QCOMPARE(logged(*first, "call "), calls);
+    QCOMPARE(logged(*first, "signal "), signalsBefore + 1); // that of the other start
+    QVERIFY(expectState(*first, state));
+    QVERIFY(hasWindows(first->pid(), 1));
+    QVERIFY(first->end());
+}
+
+void TestDemoDesktop::theApplicationsButtonsWorkInEveryState_data()
+{
+    QTest::addColumn<QByteArray>("state");
+    for (const char *state : {"Nothing", "Free", "HeldByOther", "Waiting", "HeldByUs", "Lost", "Error"})
+        QTest::newRow(state) << QByteArray(state);
+}
+
+void TestDemoDesktop::theApplicationsButtonsWorkInEveryState()
+{
+    QFETCH(QByteArray, state);
+    const auto first = startIn(state);
+    QVERIFY(first);
+    QVERIFY(startAnother(*first));
 
     QVERIFY(click(*first, "queue"));
     QVERIFY(must([this] { return LockQueue::of(m_runtime->lockPath()).waiters().size() == 1; }));
     const qint64 waiter = LockQueue::of(m_runtime->lockPath()).waiters().constFirst().pid();
+    QVERIFY(expect(*first, "own", "HeldByUs", {first->pid(), waiter}));
     QVERIFY(isActive(waiter)); // its window has come
     QVERIFY(m_display->press(QStringLiteral("Escape")));
-    QVERIFY(expect(*first, "own", "HeldByUs", {pid}));
-    QVERIFY(isActive(pid));
+    QVERIFY(expect(*first, "own", "HeldByUs", {first->pid()}));
+    QVERIFY(isActive(first->pid()));
 
-    QVERIFY(click(*first, "choose"));
-    QVERIFY(must([&] { return m_display->windowsOf(pid).size() == 2; }));
+    QVERIFY(click(*first, "copy"));
+    {
+        const Runtime elsewhere(m_display->environment());
+        const auto other = elsewhere.start(); // into which it is pasted
+        QVERIFY(expect(*other, "own", "HeldByUs", {other->pid()}));
+        QVERIFY(isActive(other->pid()));
+        QVERIFY(m_display->press(QStringLiteral("alt+p")));
+        QVERIFY(m_display->press(QStringLiteral("ctrl+v")));
+        QVERIFY(m_display->press(QStringLiteral("Return")));
+        QVERIFY(expect(*other, "any", "HeldByOther", {first->pid()}));
+        QVERIFY(other->end());
+    }
+    QVERIFY(isActive(first->pid()));
+    QVERIFY(expectState(*first, state));
+
+    QVERIFY(click(*first, "restart"));
+    QCOMPARE(first->waitForExitCode(), 0);
+    const qint64 successor = successorOf(*first);
+    QVERIFY(isActive(successor));
+    QVERIFY(expect(*first, "own", "HeldByUs", {successor}));
+    QVERIFY(first->end());
+}
+
+void TestDemoDesktop::withoutALockThereIsNoRestart()
+{
+    QVERIFY(QDir().mkpath(m_runtime->lockPath())); // a folder where the lock file would be
+    const auto first = m_runtime->start();
+    QVERIFY(expect(*first, "own", "Error", {}));
+    QVERIFY(isActive(first->pid()));
+    const qint64 calls = logged(*first, "call ");
+    QVERIFY(click(*first, "restart"));
+    QVERIFY(click(*first, "choose")); // the click before it has arrived, too
+    QVERIFY(hasWindows(first->pid(), 2));
     QVERIFY(m_display->press(QStringLiteral("Escape")));
-    QVERIFY(must([&] { return m_display->windowsOf(pid).size() == 1; }));
+    QVERIFY(hasWindows(first->pid(), 1));
+    QCOMPARE(logged(*first, "call "), calls);
+    QVERIFY(first->end());
+}
+
+void TestDemoDesktop::theFileMayBeKept()
+{
+    const auto first = startIn("Free");
+    QVERIFY(first);
+    for (const bool isKept : {false, true, false}) {
+        QVERIFY(click(*first, "acquire"));
+        QVERIFY(expectState(*first, "HeldByUs"));
+        QVERIFY(click(*first, "release"));
+        QVERIFY(expectState(*first, "Free"));
+        QVERIFY(must([&] { return QFile::exists(m_path) == isKept; }));
+        QVERIFY(click(*first, "keep"));
+    }
     QVERIFY(first->end());
 }
 
@@ -141,22 +329,65 @@ void TestDemoDesktop::theKeyboardAloneIsEnough()
     const qint64 pid = first->pid();
     QVERIFY(isActive(pid));
     const auto press = [this](const char *keys) { return m_display->press(QLatin1String(keys)); };
+
+    // A lock file of the user's choice.
     QVERIFY(press("alt+p"));
-    QVERIFY(DisplayProgram::run(QStringLiteral("xdotool"), {QStringLiteral("type"), m_path}, m_display->environment()).has_value());
+    QVERIFY(type(m_path));
     QVERIFY(press("Return"));
     QVERIFY(expect(*first, "any", "Free", {}));
+    QVERIFY(press("alt+t"));
+    QVERIFY(expect(*first, "any", "HeldByUs", {pid}));
+    QVERIFY(press("alt+r"));
+    QVERIFY(expect(*first, "any", "Free", {}));
+    QVERIFY(must([this] { return !QFile::exists(m_path); }));
+    QVERIFY(press("alt+k"));
     QVERIFY(press("alt+a"));
     QVERIFY(expect(*first, "any", "HeldByUs", {pid}));
     QVERIFY(press("alt+r"));
     QVERIFY(expect(*first, "any", "Free", {}));
+    QVERIFY(QFile::exists(m_path));
     LockFile lock(m_path);
     QVERIFY(lock.tryAcquire());
     QVERIFY(press("alt+a"));
     QVERIFY(expect(*first, "any", "Waiting", {::getpid(), pid}));
     QVERIFY(press("alt+c"));
     QVERIFY(expect(*first, "any", "HeldByOther", {::getpid()}));
-    QVERIFY(press("ctrl+q"));
+    QVERIFY(press("alt+o"));
+    QVERIFY(press("ctrl+a"));
+    QVERIFY(type(QStringLiteral("1")));
+    QVERIFY(press("alt+a"));
+    QVERIFY(first->ask(QStringLiteral("await log failed(TimedOut)")));
+    QVERIFY(expect(*first, "any", "HeldByOther", {::getpid()}));
+    QVERIFY(press("alt+h"));
+    QVERIFY(hasWindows(pid, 2));
+    QVERIFY(press("Escape"));
+    QVERIFY(hasWindows(pid, 1));
+    QVERIFY(isActive(pid));
+
+    QVERIFY(press("ctrl+o")); // does the same
+    QVERIFY(hasWindows(pid, 2));
+    QVERIFY(press("Escape"));
+    QVERIFY(hasWindows(pid, 1));
+    QVERIFY(isActive(pid));
+
+    // The application's own.
+    QVERIFY(press("alt+i"));
+    QVERIFY(first->ask(QStringLiteral("await log activated()")));
+    QVERIFY(isActive(pid));
+    QVERIFY(press("alt+q"));
+    QVERIFY(must([this] { return LockQueue::of(m_runtime->lockPath()).waiters().size() == 1; }));
+    const qint64 waiter = LockQueue::of(m_runtime->lockPath()).waiters().constFirst().pid();
+    QVERIFY(isActive(waiter));
+    QVERIFY(press("alt+c"));
+    QVERIFY(expect(*first, "own", "HeldByUs", {pid}));
+    QVERIFY(isActive(pid));
+    QVERIFY(press("alt+e"));
     QCOMPARE(first->waitForExitCode(), 0);
+    const qint64 successor = successorOf(*first);
+    QVERIFY(isActive(successor));
+    QVERIFY(expect(*first, "own", "HeldByUs", {successor}));
+    QVERIFY(press("ctrl+q"));
+    QVERIFY(must([this] { return !LockQueue::of(m_runtime->lockPath()).isHeld(); }));
 }
 
 void TestDemoDesktop::aSecondStartBringsTheFirstToTheFront_data()
@@ -250,10 +481,7 @@ void TestDemoDesktop::restartOpensAnotherWindow()
     QVERIFY(isActive(first->pid()));
     QVERIFY(first->ask(QStringLiteral("leave restart")));
     QCOMPARE(first->waitForExitCode(), 0);
-    qint64 successor = -1;
-    QVERIFY(must([&] { return (successor = LockQueue::of(m_runtime->lockPath()).holder().pid()) > 0; }));
-    QVERIFY(successor != first->pid());
-    QVERIFY(isActive(successor));
+    QVERIFY(isActive(successorOf(*first)));
     QVERIFY(first->end());
 }
 
