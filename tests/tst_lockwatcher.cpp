@@ -163,6 +163,7 @@ private Q_SLOTS:
     void followsAFileWithContent();
     void seesAPeerThatOpensAndCloses();
     void seesAPeerThatIsKilled();
+    void seesALockThatComesAMomentAfterTheOpening();
     void followsAFileThatComesAndGoes();
     void followsAFileThatIsReplaced();
     void followsAFileThatIsMovedAway();
@@ -401,6 +402,30 @@ void tst_LockWatcher::seesAPeerThatIsKilled()
         LockQueue::of(m_path);
         QVERIFY(watched.comesToShow({peer->pid()}));
         peer->kill();
+        QVERIFY(watched.becomesFree());
+    }
+}
+
+// The event of the opening is all that the watcher gets to know, and the first look after it finds nothing.
+void tst_LockWatcher::seesALockThatComesAMomentAfterTheOpening()
+{
+    constexpr int kPromised = 25; // the last look comes so many milliseconds after the event, or later
+    QVERIFY(createFile(m_path));
+    Watched watched(m_path);
+    QVERIFY(watched.becomesFree());
+    for (int i = 0; i < 5; ++i) {
+        QVERIFY(watched.rests());
+        QElapsedTimer sinceOpening;
+        sinceOpening.start();
+        const int file = ::open(QFile::encodeName(m_path).constData(), O_RDWR | O_CLOEXEC);
+        QVERIFY(file >= 0);
+        std::this_thread::sleep_for(10ms);
+        struct flock all = {};
+        all.l_type = F_WRLCK;
+        QCOMPARE(::fcntl(file, F_OFD_SETLK, &all), 0);
+        if (!sinceOpening.hasExpired(kPromised - 1)) // else all looks may have been before it
+            QVERIFY(watched.comesToShow({-1}));
+        QCOMPARE(::close(file), 0);
         QVERIFY(watched.becomesFree());
     }
 }
