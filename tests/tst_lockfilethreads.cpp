@@ -320,6 +320,9 @@ private Q_SLOTS:
             thread.quit();
             thread.wait();
         });
+        lock->acquire(); // the timer is made here, and has to come along
+        QVERIFY(!lock->waitForAcquired());
+        QVERIFY(failed.tryAcquire());
         lock->moveToThread(&thread);
         QMetaObject::invokeMethod(lock, &LockFile::acquire, Qt::QueuedConnection);
         QVERIFY(failed.tryAcquire(1, int(kLong.count())));
