@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <string>
-#include <thread>
 
 // eventloop FOLDER COUNT: what a LockFile costs a program with an event loop, next to a queued call that does nothing.
 // eventloop --slow FOLDER COUNT: the same calls where each open(2) takes two seconds; needs root.
@@ -137,17 +136,13 @@ void measureSlow(const std::string &folder, int count)
         tick.start(std::chrono::milliseconds(0));
         tick.setInterval(1);
 
-        served.stopAnswering();
-        std::thread server([&] {
-            std::this_thread::sleep_for(std::chrono::seconds(2));
-            served.answerAgain();
-        });
+        for (const char *const operation : {"open", "create"})
+            served.answerLate(operation);
         int64_t start = now();
         lock.acquire();
         const int64_t acquire = now() - start;
         loop.exec();
         const int64_t opened = now() - start;
-        server.join();
         start = now();
         lock.release();
         const int64_t release = now() - start;
