@@ -14,8 +14,7 @@ CommandLine::CommandLine(const QStringList &arguments, const QString &folder)
              tr("seconds")),
       m_status(QStringLiteral("status"),
                tr("Print who holds the lock and who waits: the lock of the running instance, or that at --lock <path>. Exit code: 0 free, 1 held, 2 error.")),
-      m_tour(QStringLiteral("tour"), tr("Save pictures of a guided tour in <folder>."), tr("folder")),
-      m_remote(QStringLiteral("remote"))
+      m_tour(QStringLiteral("tour"), tr("Save pictures of a guided tour in <folder>."), tr("folder")), m_remote(QStringLiteral("remote"))
 {
     m_remote.setFlags(QCommandLineOption::HiddenFromHelp);
     m_parser.setApplicationDescription(tr("Runs once per user, and shows locks: who holds them and who waits for them."));

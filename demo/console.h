@@ -10,7 +10,8 @@
 /*! Prints \a line to \a file. What is not printable, say in the name of somebody's program, cannot command the terminal. */
 inline void printLine(FILE *file, QString line)
 {
-    std::replace_if(line.begin(), line.end(), [](QChar one) { return one.category() == QChar::Other_Control; }, QChar(u'?'));
+    std::replace_if(
+        line.begin(), line.end(), [](QChar one) { return one.category() == QChar::Other_Control; }, QChar(u'?'));
     std::fprintf(file, "%s\n", qPrintable(line));
 }
 

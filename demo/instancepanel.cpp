@@ -28,13 +28,12 @@ InstancePanel::InstancePanel(SingleInstance *instance, QWidget *parent) : QGroup
                                        tr("Start this program once more, to wait for its turn. It appears in the queue above, and takes over when all "
                                           "before it have ended."));
     connect(waiter, &QPushButton::clicked, this, [this] { startAnother({QStringLiteral("--wait")}); });
-    QPushButton *restart = createButton(tr("R&estart"), "restart",
-                                        tr("Hand over to a fresh copy of this program. Who queues keeps its place, and nobody can slip in."));
+    QPushButton *restart =
+        createButton(tr("R&estart"), "restart", tr("Hand over to a fresh copy of this program. Who queues keeps its place, and nobody can slip in."));
     restart->setEnabled(instance->role() == SingleInstance::Role::Primary);
     connect(restart, &QPushButton::clicked, this, &InstancePanel::restartRequested);
-    connect(instance, &SingleInstance::roleChanged, restart, [restart](SingleInstance::Role role) {
-        restart->setEnabled(role == SingleInstance::Role::Primary);
-    });
+    connect(instance, &SingleInstance::roleChanged, restart,
+            [restart](SingleInstance::Role role) { restart->setEnabled(role == SingleInstance::Role::Primary); });
 
     auto *buttons = new QHBoxLayout;
     for (QPushButton *button : {another, waiter, restart})

@@ -220,9 +220,8 @@ void LockPanel::followLock()
         signal(QStringLiteral("lost()"));
         m_status->showLost(true);
     });
-    connect(lock, &LockFile::timeoutChanged, this, [signal](std::chrono::milliseconds timeout) {
-        signal(QStringLiteral("timeoutChanged(%1 ms)").arg(timeout.count()));
-    });
+    connect(lock, &LockFile::timeoutChanged, this,
+            [signal](std::chrono::milliseconds timeout) { signal(QStringLiteral("timeoutChanged(%1 ms)").arg(timeout.count())); });
     connect(lock, &LockFile::removeOnReleaseChanged, this,
             [signal](bool remove) { signal(QStringLiteral("removeOnReleaseChanged(%1)").arg(QVariant(remove).toString())); });
 }

@@ -105,7 +105,7 @@ int main(int argc, char *argv[])
     // Before QApplication, which takes most of the time that a second start would take.
     SingleInstance instance(instanceId());
     if (commandLine.waits())
-        instance.setTimeout(0ms); // who queues wants no answer
+        instance.setTimeout(0ms);                                                      // who queues wants no answer
     while (instance.start() == Role::Secondary && instance.reply() == Reply::Gone) { } // the other one ended, and a third was quicker
 
     const bool mayEnd = instance.role() == Role::Secondary && instance.reply() != Reply::NotResponding && !commandLine.waits();

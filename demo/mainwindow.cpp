@@ -29,8 +29,7 @@ QString nameOf(SingleInstance::Role role)
 
 } // namespace
 
-MainWindow::MainWindow(SingleInstance *instance, const QString &lockPath, QWidget *parent)
-    : QMainWindow(parent), m_instance(instance), m_lockPath(lockPath)
+MainWindow::MainWindow(SingleInstance *instance, const QString &lockPath, QWidget *parent) : QMainWindow(parent), m_instance(instance), m_lockPath(lockPath)
 {
     setWindowTitle(tr("QtLockFile demo – process %1").arg(QCoreApplication::applicationPid()));
     resize(900, 590); // not asked of the fonts, which take as long to load as the rest of the window

@@ -135,9 +135,9 @@ void NotRespondingDialog::update()
     m_pid->setText(known(holder.pid() < 0 ? QString() : QString::number(holder.pid())));
     const QDateTime since = queue.since();
     const QLocale locale;
-    m_since->setText(known(!since.isValid()                              ? QString()
-                           : since.date() == QDate::currentDate() ? locale.toString(since.time(), QLocale::ShortFormat)
-                                                                  : locale.toString(since, QLocale::ShortFormat)));
+    m_since->setText(known(!since.isValid()                           ? QString()
+                               : since.date() == QDate::currentDate() ? locale.toString(since.time(), QLocale::ShortFormat)
+                                                                      : locale.toString(since, QLocale::ShortFormat)));
     m_state->setText(m_isTrying ? tr("being asked again…") : holder.isStopped() ? tr("stopped") : tr("not answering"));
     m_headline->setText(holder.isStopped() ? tr("The program is running already, but it was stopped and cannot answer.")
                                            : tr("The program is running already, but it does not answer."));

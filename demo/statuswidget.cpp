@@ -65,8 +65,7 @@ QString durationText(qint64 milliseconds)
 QString clockText(const QDateTime &time)
 {
     const QLocale locale;
-    return time.date() == QDate::currentDate() ? locale.toString(time.time(), QLocale::ShortFormat)
-                                               : locale.toString(time, QLocale::ShortFormat);
+    return time.date() == QDate::currentDate() ? locale.toString(time.time(), QLocale::ShortFormat) : locale.toString(time, QLocale::ShortFormat);
 }
 
 QString causeText(const LockError &error)
@@ -133,8 +132,7 @@ QColor tinted(const QColor &background, const QColor &hue)
     if (!hue.isValid())
         return background;
     constexpr qreal part = 0.18;
-    return QColor::fromRgbF(float(background.redF() * (1 - part) + hue.redF() * part),
-                            float(background.greenF() * (1 - part) + hue.greenF() * part),
+    return QColor::fromRgbF(float(background.redF() * (1 - part) + hue.redF() * part), float(background.greenF() * (1 - part) + hue.greenF() * part),
                             float(background.blueF() * (1 - part) + hue.blueF() * part));
 }
 

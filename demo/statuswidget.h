@@ -31,13 +31,13 @@ class StatusWidget : public QWidget
 
 public:
     enum class Status {
-        Nothing,     //!< No path to watch, or no answer yet.
+        Nothing, //!< No path to watch, or no answer yet.
         Free,
-        Waiting,     //!< This process waits, whoever holds it.
+        Waiting, //!< This process waits, whoever holds it.
         HeldByUs,
         HeldByOther,
-        Error,       //!< The lock cannot be had, or nothing can be told of it.
-        Lost         //!< We hold a file that the path no longer leads to.
+        Error, //!< The lock cannot be had, or nothing can be told of it.
+        Lost   //!< We hold a file that the path no longer leads to.
     };
     Q_ENUM(Status)
 

@@ -28,8 +28,8 @@ bool complain(const QString &text)
 } // namespace
 
 Tour::Tour(const QString &folder)
-    : m_folder(folder), m_environment(QProcessEnvironment::systemEnvironment()),
-      m_lockPath(m_runtime.filePath(instanceId() + QStringLiteral("/lock"))), m_otherPath(m_runtime.filePath(QStringLiteral("example.lock")))
+    : m_folder(folder), m_environment(QProcessEnvironment::systemEnvironment()), m_lockPath(m_runtime.filePath(instanceId() + QStringLiteral("/lock"))),
+      m_otherPath(m_runtime.filePath(QStringLiteral("example.lock")))
 {
     m_environment.insert(QStringLiteral("XDG_RUNTIME_DIR"), m_runtime.path());
     m_page = tr("# A guided tour of the QtLockFile demo\n");
@@ -83,7 +83,8 @@ bool Tour::secondRaisesIt()
         return complain(tr("The second copy did not find the first: %1").arg(said));
     m_page += tr("\nA second copy, started with `--lock`, ends without a window, and says who runs already:\n") + QStringLiteral("\n    %1").arg(said);
     return m_first->expect(QStringLiteral("any"), QStringLiteral("Free"), {})
-        && picture(m_first.get(), QStringLiteral("second-start"), tr("It has called the first window to the front, which now shows what the second was asked for."));
+        && picture(m_first.get(), QStringLiteral("second-start"),
+                   tr("It has called the first window to the front, which now shows what the second was asked for."));
 }
 
 bool Tour::waitersQueue()
@@ -129,7 +130,8 @@ bool Tour::nobodyAnswers()
 {
     ::kill(pid_t(m_successor), SIGSTOP);
     m_last = start({});
-    return m_last->ask(QStringLiteral("await notResponding")) && m_last->ask(QStringLiteral("await state ") + QCoreApplication::translate("NotRespondingDialog", "stopped"))
+    return m_last->ask(QStringLiteral("await notResponding"))
+        && m_last->ask(QStringLiteral("await state ") + QCoreApplication::translate("NotRespondingDialog", "stopped"))
         && picture(m_last.get(), QStringLiteral("not-responding"),
                    tr("That copy was stopped, so another start gets no answer. It asks what to do, and kills nobody."))
         && m_last->ask(QStringLiteral("click takeOver"))
@@ -141,14 +143,14 @@ bool Tour::waiterTakesOver()
 {
     ::kill(pid_t(m_successor), SIGKILL);
     return m_waiter->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {m_waiter->pid(), m_last->pid()})
-        && picture(m_waiter.get(), QStringLiteral("take-over"), tr("The stopped copy was killed: the kernel hands the lock to the next in line, which opens its window."));
+        && picture(m_waiter.get(), QStringLiteral("take-over"),
+                   tr("The stopped copy was killed: the kernel hands the lock to the next in line, which opens its window."));
 }
 
 bool Tour::anyLockIsTaken()
 {
     return m_waiter->ask(QStringLiteral("type ") + m_otherPath) && m_waiter->expect(QStringLiteral("any"), QStringLiteral("Free"), {})
-        && m_waiter->ask(QStringLiteral("click acquire"))
-        && m_waiter->expect(QStringLiteral("any"), QStringLiteral("HeldByUs"), {m_waiter->pid()})
+        && m_waiter->ask(QStringLiteral("click acquire")) && m_waiter->expect(QStringLiteral("any"), QStringLiteral("HeldByUs"), {m_waiter->pid()})
         && picture(m_waiter.get(), QStringLiteral("any-lock"), tr("Any other lock file can be watched, and taken. The log has each call and each signal."));
 }
 

@@ -85,10 +85,13 @@ public:
     {
         if (event->type() == QEvent::Expose && m_window->windowHandle()->isExposed()) {
             m_window->windowHandle()->removeEventFilter(this);
-            QMetaObject::invokeMethod(this, [this] { // once its first picture is there
-                activate(m_window, m_token);
-                deleteLater();
-            }, Qt::QueuedConnection);
+            QMetaObject::invokeMethod(
+                this,
+                [this] { // once its first picture is there
+                    activate(m_window, m_token);
+                    deleteLater();
+                },
+                Qt::QueuedConnection);
         }
         return false;
     }

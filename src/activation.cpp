@@ -6,7 +6,9 @@
 
 namespace QtLockFile {
 
-Activation::Activation() : d(std::make_shared<ActivationData>()) { }
+Activation::Activation() : d(std::make_shared<ActivationData>())
+{
+}
 
 QStringList Activation::arguments() const
 {

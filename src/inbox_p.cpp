@@ -217,8 +217,8 @@ std::shared_ptr<TakenMessage> Inbox::takeOne(const QByteArray &name)
 void Inbox::tidy(const QByteArray &name)
 {
     const bool taken = name.endsWith(MessageSuffix::kTaken);
-    const bool isOurs = taken || name.endsWith(MessageSuffix::kUnfinished) || name.endsWith(MessageSuffix::kDone)
-        || name.endsWith(MessageSuffix::kRefused) || name.endsWith(MessageSuffix::kGone);
+    const bool isOurs = taken || name.endsWith(MessageSuffix::kUnfinished) || name.endsWith(MessageSuffix::kDone) || name.endsWith(MessageSuffix::kRefused)
+        || name.endsWith(MessageSuffix::kGone);
     if (!isOurs)
         return;
     const Descriptor file = openFile(name, O_RDONLY);

@@ -34,7 +34,9 @@ class TakenMessage
 {
 public:
     TakenMessage(std::shared_ptr<InstanceFolder> folder, const QByteArray &name, Descriptor file)
-        : m_folder(std::move(folder)), m_name(name), m_file(std::move(file)) { }
+        : m_folder(std::move(folder)), m_name(name), m_file(std::move(file))
+    {
+    }
 
     InstanceMessage content;
 

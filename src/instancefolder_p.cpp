@@ -98,8 +98,8 @@ bool InstanceFolder::isSameAs(const InstanceFolder &other) const
 {
     struct stat ours;
     struct stat theirs;
-    return m_path == other.m_path && ::fstat(m_descriptor.get(), &ours) == 0 && ::fstat(other.m_descriptor.get(), &theirs) == 0
-        && ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+    return m_path == other.m_path && ::fstat(m_descriptor.get(), &ours) == 0 && ::fstat(other.m_descriptor.get(), &theirs) == 0 && ours.st_dev == theirs.st_dev
+        && ours.st_ino == theirs.st_ino;
 }
 
 bool InstanceFolder::open(const QString &chosen, const QByteArray &name)
@@ -141,8 +141,7 @@ Descriptor InstanceFolder::openRuntimeFolder(QString *path)
             return folder;
         }
         if (candidate == fromEnvironment)
-            qCWarning(logFolder, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used",
-                      qUtf8Printable(candidate));
+            qCWarning(logFolder, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used", qUtf8Printable(candidate));
     }
     return Descriptor();
 }

@@ -31,8 +31,14 @@ constexpr Bytes kGateByte{kGate, kGate};
 constexpr Bytes kTicketsAndGate{0, kGate};
 constexpr Bytes kClockBytes{kClock, kEnd};
 
-constexpr Bytes ticketByte(Offset ticket) { return {ticket, ticket}; }
-constexpr Bytes nameTagByte(Offset ticket) { return {kGate + 1 + ticket, kGate + 1 + ticket}; }
+constexpr Bytes ticketByte(Offset ticket)
+{
+    return {ticket, ticket};
+}
+constexpr Bytes nameTagByte(Offset ticket)
+{
+    return {kGate + 1 + ticket, kGate + 1 + ticket};
+}
 constexpr Bytes clockByte(Offset millisecondsSinceEpoch)
 {
     return {kClock + millisecondsSinceEpoch, kClock + millisecondsSinceEpoch};

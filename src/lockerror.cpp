@@ -75,8 +75,7 @@ QString held(const LockParticipant &holder)
 
 } // namespace
 
-LockError::LockError(Code code, int systemError, const QString &path, const QString &message,
-                     const LockParticipant &holder)
+LockError::LockError(Code code, int systemError, const QString &path, const QString &message, const LockParticipant &holder)
     : m_code(code), m_systemError(systemError), m_path(path), m_message(message), m_holder(holder)
 {
 }
@@ -94,8 +93,7 @@ LockError Internal::lockErrorFor(const QString &path, const Outcome &outcome, Co
         return error(Code::Held, EWOULDBLOCK, held(holder), holder);
     case Outcome::Result::Ended:
         if (endedBecause == Code::TimedOut) {
-            const QString cause = holder.pid() < 0 ? Text::tr("the time-out has passed")
-                                                   : Text::tr("the time-out has passed, and %1").arg(held(holder));
+            const QString cause = holder.pid() < 0 ? Text::tr("the time-out has passed") : Text::tr("the time-out has passed, and %1").arg(held(holder));
             return error(Code::TimedOut, ETIMEDOUT, cause, holder);
         }
         return error(Code::Cancelled, EINTR, Text::tr("it was cancelled"), holder);

@@ -38,17 +38,17 @@ class QTLOCKFILE_EXPORT LockError
 public:
     /*! What kind of error it is. */
     enum class Code {
-        None,                //!< Nothing went wrong.
-        Held,                //!< Somebody else holds the lock, and the attempt was not to wait: see holder().
-        TimedOut,            //!< The time-out passed before the lock could be had: see holder().
-        Cancelled,           //!< LockFile::cancel() ended the attempt; systemError() is EINTR.
-        AccessDenied,        //!< The file or its folder may not be opened, created or removed by this user.
-        NotALockFile,        //!< Something else lies at the path: a folder, link, device, FIFO, socket, or a file with content that would be removed.
-        NoSpace,             //!< The file could not be created: the disk or the quota is full.
-        ReadOnlyFileSystem,  //!< The file lies on a file system that is mounted read-only.
-        Unsupported,         //!< The file system or the kernel has no locks of the kind that is needed.
-        InvalidState,        //!< The call made no sense in the state of the object, and changed nothing.
-        System               //!< Anything else that the system refused: see systemError().
+        None,               //!< Nothing went wrong.
+        Held,               //!< Somebody else holds the lock, and the attempt was not to wait: see holder().
+        TimedOut,           //!< The time-out passed before the lock could be had: see holder().
+        Cancelled,          //!< LockFile::cancel() ended the attempt; systemError() is EINTR.
+        AccessDenied,       //!< The file or its folder may not be opened, created or removed by this user.
+        NotALockFile,       //!< Something else lies at the path: a folder, link, device, FIFO, socket, or a file with content that would be removed.
+        NoSpace,            //!< The file could not be created: the disk or the quota is full.
+        ReadOnlyFileSystem, //!< The file lies on a file system that is mounted read-only.
+        Unsupported,        //!< The file system or the kernel has no locks of the kind that is needed.
+        InvalidState,       //!< The call made no sense in the state of the object, and changed nothing.
+        System              //!< Anything else that the system refused: see systemError().
     };
     Q_ENUM(Code)
 
@@ -59,8 +59,7 @@ public:
         An error \a code on \a path, with the errno \a systemError, the \a message for people, and the \a holder where
         one is known.
     */
-    LockError(Code code, int systemError, const QString &path, const QString &message,
-              const LockParticipant &holder = {});
+    LockError(Code code, int systemError, const QString &path, const QString &message, const LockParticipant &holder = {});
 
     /*! What to decide by. */
     Code code() const { return m_code; }
@@ -82,8 +81,7 @@ public:
 
     friend bool operator==(const LockError &a, const LockError &b)
     {
-        return a.m_code == b.m_code && a.m_systemError == b.m_systemError && a.m_path == b.m_path
-            && a.m_message == b.m_message && a.m_holder == b.m_holder;
+        return a.m_code == b.m_code && a.m_systemError == b.m_systemError && a.m_path == b.m_path && a.m_message == b.m_message && a.m_holder == b.m_holder;
     }
     friend bool operator!=(const LockError &a, const LockError &b) { return !(a == b); }
 

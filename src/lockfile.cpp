@@ -40,8 +40,8 @@ Q_LOGGING_CATEGORY(logLockFile, "qtlockfile.lockfile")
 
 constexpr auto kGrace = 250ms;
 constexpr std::chrono::milliseconds kLongestTimer = 24h; // a QTimer counts no more than 24 days
-constexpr auto kGlance = 10ms;     // what position() waits at most: less than anybody sees, and far more than a disk at hand needs
-constexpr auto kFarewell = 1000ms; // what the destructor waits at most
+constexpr auto kGlance = 10ms;                           // what position() waits at most: less than anybody sees, and far more than a disk at hand needs
+constexpr auto kFarewell = 1000ms;                       // what the destructor waits at most
 
 LockWorker::TimePoint timePoint(QDeadlineTimer deadline)
 {
@@ -119,19 +119,19 @@ public:
     LockError error;
     std::chrono::milliseconds timeout{-1};
     bool removeOnRelease = true;
-    QFileDevice::Permissions permissions = QFileDevice::ReadOwner | QFileDevice::WriteOwner | QFileDevice::ReadGroup
-        | QFileDevice::WriteGroup | QFileDevice::ReadOther | QFileDevice::WriteOther;
+    QFileDevice::Permissions permissions =
+        QFileDevice::ReadOwner | QFileDevice::WriteOwner | QFileDevice::ReadGroup | QFileDevice::WriteGroup | QFileDevice::ReadOther | QFileDevice::WriteOther;
 
     std::deque<Due> due; // signals of changes that have been made
     const std::shared_ptr<std::atomic<bool>> deliveryPosted = std::make_shared<std::atomic<bool>>(false);
     LockError::Code ending = LockError::Code::None; // why the attempt under way is to end
     QDeadlineTimer alarm{QDeadlineTimer::Forever};  // when to end the attempt, or to stop waiting for its end
     QTimer *alarmTimer = nullptr;
-    int releasesDue = 0; // releases that the worker still has to do
-    std::function<void()> wakeUp; // whom else to tell that something is due; changes only while nothing is under way
+    int releasesDue = 0;                // releases that the worker still has to do
+    std::function<void()> wakeUp;       // whom else to tell that something is due; changes only while nothing is under way
     std::unique_ptr<LockWorker> worker; // after what its notifications use
 
-    int position = -1; // as last reported
+    int position = -1;     // as last reported
     bool lossTold = false; // of this hold
     unsigned watches = 0;
     std::unique_ptr<QueueSubscription> watch; // the last member: its callback uses the others
@@ -212,8 +212,7 @@ void LockFilePrivate::watchQueue()
     // Always anew: a look that was made before the lock was ours tells nothing of whether it still is.
     watch.reset();
     ++watches;
-    if (!(state == State::Acquired && !lossTold && q->isSignalConnected(lost))
-        && !(state == State::Acquiring && q->isSignalConnected(positionChanged)))
+    if (!(state == State::Acquired && !lossTold && q->isSignalConnected(lost)) && !(state == State::Acquiring && q->isSignalConnected(positionChanged)))
         return;
     watch = std::make_unique<QueueSubscription>(nativePath(path), [this, current = watches](const QueueLook &look) {
         QMetaObject::invokeMethod(
@@ -234,9 +233,8 @@ void LockFilePrivate::onLook(const QueueLook &look)
     if (place.ticket < 0)
         return;
     if (state == State::Acquiring && look.error == 0 && look.file == place.file) {
-        const int before = int(std::count_if(look.participants.begin(), look.participants.end(), [&](const QueueLook::Participant &one) {
-            return one.ticket >= 0 && one.ticket < place.ticket;
-        }));
+        const int before = int(std::count_if(look.participants.begin(), look.participants.end(),
+                                             [&](const QueueLook::Participant &one) { return one.ticket >= 0 && one.ticket < place.ticket; }));
         worker->noteCount(place, before);
         setPosition(before);
     } else if (state == State::Acquired && !lossTold && look.leadsElsewhere(place.file)) {
@@ -451,8 +449,7 @@ void LockFileAccess::letGo(LockFile *lock)
     lock->d->setState(LockFile::State::Released);
 }
 
-LockFile::LockFile(const QString &path, QObject *parent)
-    : QObject(parent), d(std::make_unique<LockFilePrivate>(this, path))
+LockFile::LockFile(const QString &path, QObject *parent) : QObject(parent), d(std::make_unique<LockFilePrivate>(this, path))
 {
 }
 
@@ -608,7 +605,8 @@ void LockFile::connectNotify(const QMetaMethod &signal)
 {
     // From any thread, since connect() may be called in any.
     if (signal == QMetaMethod::fromSignal(&LockFile::lost) || signal == QMetaMethod::fromSignal(&LockFile::positionChanged))
-        QMetaObject::invokeMethod(this, [this] { d->watchQueue(); }, Qt::QueuedConnection);
+        QMetaObject::invokeMethod(
+            this, [this] { d->watchQueue(); }, Qt::QueuedConnection);
 }
 
 QDebug operator<<(QDebug debug, const LockFile *lock)

@@ -61,10 +61,10 @@ class QTLOCKFILE_EXPORT LockFile : public QObject
 public:
     /*! What a LockFile is at. */
     enum class State {
-        Released,   //!< No lock, and no attempt under way.
-        Acquiring,  //!< acquire() was called and its result is due.
-        Acquired,   //!< The lock is ours.
-        Releasing   //!< release() was called; the lock is being let go and the file removed.
+        Released,  //!< No lock, and no attempt under way.
+        Acquiring, //!< acquire() was called and its result is due.
+        Acquired,  //!< The lock is ours.
+        Releasing  //!< release() was called; the lock is being let go and the file removed.
     };
     Q_ENUM(State)
 

@@ -70,8 +70,7 @@ QString LockParticipant::description() const
 QDebug operator<<(QDebug debug, const LockParticipant &participant)
 {
     const QDebugStateSaver saver(debug);
-    debug.nospace().noquote() << "LockParticipant(" << participant.description()
-                              << (participant.isStopped() ? ", stopped)" : ")");
+    debug.nospace().noquote() << "LockParticipant(" << participant.description() << (participant.isStopped() ? ", stopped)" : ")");
     return debug;
 }
 

@@ -19,14 +19,12 @@ namespace {
 QString textFor(const QDateTime &since)
 {
     const QLocale locale;
-    return since.date() == QDate::currentDate() ? locale.toString(since.time(), QLocale::ShortFormat)
-                                                : locale.toString(since, QLocale::ShortFormat);
+    return since.date() == QDate::currentDate() ? locale.toString(since.time(), QLocale::ShortFormat) : locale.toString(since, QLocale::ShortFormat);
 }
 
 } // namespace
 
-LockQueue::LockQueue(const QString &path, const Internal::QueueLook &look)
-    : m_path(path), m_held(!look.participants.empty())
+LockQueue::LockQueue(const QString &path, const Internal::QueueLook &look) : m_path(path), m_held(!look.participants.empty())
 {
     if (look.error != 0)
         m_error = Internal::lookErrorFor(path, look.error);
@@ -57,8 +55,8 @@ QString LockQueue::description() const
         return m_error.message();
     if (!m_held)
         return Text::tr("free");
-    QString text = m_since.isValid() ? Text::tr("held by %1 since %2").arg(m_holder.description(), textFor(m_since))
-                                     : Text::tr("held by %1").arg(m_holder.description());
+    QString text =
+        m_since.isValid() ? Text::tr("held by %1 since %2").arg(m_holder.description(), textFor(m_since)) : Text::tr("held by %1").arg(m_holder.description());
     if (m_holder.isStopped())
         text = Text::tr("%1 (stopped)").arg(text);
     if (!m_waiters.isEmpty())

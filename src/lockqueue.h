@@ -87,8 +87,8 @@ public:
 
     friend bool operator==(const LockQueue &a, const LockQueue &b)
     {
-        return a.m_path == b.m_path && a.m_held == b.m_held && a.m_holder == b.m_holder && a.m_waiters == b.m_waiters
-            && a.m_since == b.m_since && a.m_error == b.m_error;
+        return a.m_path == b.m_path && a.m_held == b.m_held && a.m_holder == b.m_holder && a.m_waiters == b.m_waiters && a.m_since == b.m_since
+            && a.m_error == b.m_error;
     }
     friend bool operator!=(const LockQueue &a, const LockQueue &b) { return !(a == b); }
 

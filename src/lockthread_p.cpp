@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid // the C library of Debian 12 lacks the name that timer_create(2) uses
+#    define sigev_notify_thread_id _sigev_un._tid // the C library of Debian 12 lacks the name that timer_create(2) uses
 #endif
 
 // How a blocked wait is ended.
@@ -68,8 +68,7 @@ Threads &threads()
 {
     static const bool once = [] {
         threadsOfProcess = new Threads;
-        pthread_atfork([] { threadsOfProcess->mutex.lock(); }, [] { threadsOfProcess->mutex.unlock(); },
-                       [] { threadsOfProcess = new Threads; });
+        pthread_atfork([] { threadsOfProcess->mutex.lock(); }, [] { threadsOfProcess->mutex.unlock(); }, [] { threadsOfProcess = new Threads; });
         return true;
     }();
     (void)once;
@@ -79,7 +78,9 @@ Threads &threads()
 // At load: a child forked in the midst of the first use would wait for ever for a thread that it does not have to end it.
 [[maybe_unused]] const Threads &threadsPreparedForFork = threads();
 
-void answer(int) { }
+void answer(int)
+{
+}
 
 // The signal that ends waits, chosen at first use; 0 if the application uses them all.
 int interruptSignal()
@@ -101,8 +102,7 @@ int interruptSignal()
 int installHandler()
 {
     struct sigaction action;
-    if (sigaction(interruptSignal(), nullptr, &action) == 0 && action.sa_handler == answer
-        && !(action.sa_flags & SA_RESTART))
+    if (sigaction(interruptSignal(), nullptr, &action) == 0 && action.sa_handler == answer && !(action.sa_flags & SA_RESTART))
         return 0;
     action = {};
     action.sa_handler = answer; // and no SA_RESTART

@@ -20,7 +20,8 @@ public:
     // On the thread that looks: naming the participants reads /proc, which is not for the user interface.
     void onLook(const QueueLook &look)
     {
-        QMetaObject::invokeMethod(q, [this, next = LockQueue(path, look)] { setQueue(next); }, Qt::QueuedConnection);
+        QMetaObject::invokeMethod(
+            q, [this, next = LockQueue(path, look)] { setQueue(next); }, Qt::QueuedConnection);
     }
 
     void setQueue(const LockQueue &next)
@@ -39,8 +40,7 @@ public:
     QueueSubscription subscription; // the last member: its callback uses the others
 };
 
-LockWatcher::LockWatcher(const QString &path, QObject *parent)
-    : QObject(parent), d(std::make_unique<LockWatcherPrivate>(this, path))
+LockWatcher::LockWatcher(const QString &path, QObject *parent) : QObject(parent), d(std::make_unique<LockWatcherPrivate>(this, path))
 {
 }
 

@@ -171,8 +171,7 @@ void LockWorker::Shared::push(const Event &event)
         notify();
 }
 
-LockWorker::LockWorker(std::string path, std::function<void()> notify)
-    : m_shared(std::make_shared<Shared>(std::move(path))), m_forks(forkCount())
+LockWorker::LockWorker(std::string path, std::function<void()> notify) : m_shared(std::make_shared<Shared>(std::move(path))), m_forks(forkCount())
 {
     m_shared->notify = std::move(notify);
 }

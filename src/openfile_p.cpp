@@ -59,7 +59,7 @@ struct OpenFiles
 };
 
 OpenFiles *openFilesOfProcess = nullptr; // replaced in a forked child; never destroyed, threads may outlive main()
-std::atomic<unsigned> forksMade{0}; // counted before and after each
+std::atomic<unsigned> forksMade{0};      // counted before and after each
 std::atomic<unsigned> forksBehind{0};
 
 void beforeFork()

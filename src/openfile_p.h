@@ -18,10 +18,7 @@ struct FileId
     ino_t inode = 0;
 
     friend bool operator==(const FileId &a, const FileId &b) { return a.device == b.device && a.inode == b.inode; }
-    friend bool operator<(const FileId &a, const FileId &b)
-    {
-        return a.device != b.device ? a.device < b.device : a.inode < b.inode;
-    }
+    friend bool operator<(const FileId &a, const FileId &b) { return a.device != b.device ? a.device < b.device : a.inode < b.inode; }
 };
 
 // A lock file opened by this process: an open file description that nobody else in the process uses, and so an owner of locks.

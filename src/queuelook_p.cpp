@@ -162,8 +162,8 @@ int findTickets(int descriptor, Bytes bytes, const SystemLocks &told, std::vecto
     };
     for (const SystemLock &lock : told) {
         const Offset ticket = lock.bytes.first;
-        if (lock.waits || lock.owner != SystemLock::Owner::OpenFile || lock.kind != LockKind::Write || lock.bytes.last != ticket
-            || ticket <= known || ticket > bytes.last)
+        if (lock.waits || lock.owner != SystemLock::Owner::OpenFile || lock.kind != LockKind::Write || lock.bytes.last != ticket || ticket <= known
+            || ticket > bytes.last)
             continue;
         if (const int error = askUpTo(ticket - 1))
             return error;

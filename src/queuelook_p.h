@@ -28,10 +28,7 @@ struct QueueLook
     Offset since = -1;                     // milliseconds after the epoch, -1: not known
 
     // Whether the path is known to lead to something else than this file, or nowhere.
-    bool leadsElsewhere(FileId other) const
-    {
-        return !(file == other) && (error == 0 || error == ENOTDIR || !(file == FileId()));
-    }
+    bool leadsElsewhere(FileId other) const { return !(file == other) && (error == 0 || error == ENOTDIR || !(file == FileId())); }
 
     friend bool operator==(const QueueLook &a, const QueueLook &b)
     {

@@ -354,7 +354,7 @@ struct Monitor
     std::map<std::string, Subscribers> subscribers;
     bool running = false;
     bool changed = false; // there are subscribers that the thread does not know yet, or knows and should not
-    int inotify = -1; // may stay so while it runs
+    int inotify = -1;     // may stay so while it runs
     int wake = -1;
 };
 
@@ -460,8 +460,7 @@ int startThread(Monitor *all)
 
 } // namespace
 
-QueueSubscription::QueueSubscription(std::string path, Callback callback)
-    : m_subscriber(std::make_shared<QueueSubscriber>()), m_forks(forkCount())
+QueueSubscription::QueueSubscription(std::string path, Callback callback) : m_subscriber(std::make_shared<QueueSubscriber>()), m_forks(forkCount())
 {
     m_subscriber->path = std::move(path);
     m_subscriber->callback = std::move(callback);

@@ -36,8 +36,8 @@ QByteArray newName()
 {
     timespec now = {};
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return QByteArray::number(qint64(now.tv_sec) * 1'000'000'000 + now.tv_nsec).rightJustified(19, '0') + '-'
-        + QByteArray::number(::getpid()) + '-' + QByteArray::number(QRandomGenerator::system()->generate(), 16);
+    return QByteArray::number(qint64(now.tv_sec) * 1'000'000'000 + now.tv_nsec).rightJustified(19, '0') + '-' + QByteArray::number(::getpid()) + '-'
+        + QByteArray::number(QRandomGenerator::system()->generate(), 16);
 }
 
 } // namespace
@@ -77,9 +77,7 @@ SentMessage::State SentMessage::look()
 {
     if (!isOnItsWay())
         return m_state;
-    const auto exists = [this](const char *suffix) {
-        return ::faccessat(m_folder, (m_name + suffix).constData(), F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-    };
+    const auto exists = [this](const char *suffix) { return ::faccessat(m_folder, (m_name + suffix).constData(), F_OK, AT_SYMLINK_NOFOLLOW) == 0; };
     for (int looks = 0; looks < kMostReplyLooks; ++looks) {
         if (exists(MessageSuffix::kMessage))
             return m_state = State::Waiting;

@@ -20,8 +20,7 @@ constexpr auto kLeaveQueue = 1000ms; // leaving takes microseconds where the fil
 
 } // namespace
 
-SingleInstance::SingleInstance(const QString &id, QObject *parent)
-    : QObject(parent), d(std::make_unique<SingleInstancePrivate>(this, id))
+SingleInstance::SingleInstance(const QString &id, QObject *parent) : QObject(parent), d(std::make_unique<SingleInstancePrivate>(this, id))
 {
 }
 

@@ -63,29 +63,29 @@ class QTLOCKFILE_EXPORT SingleInstance : public QObject
 public:
     /*! What this process is to the application. */
     enum class Role {
-        Undecided,  //!< Not started, being decided, or handed over by restart().
-        Primary,    //!< The lock is ours: be the application.
-        Secondary,  //!< Another holds the lock: see reply() and primary().
-        Failed      //!< It could not be told, and error() says why. Not the same as another's being there.
+        Undecided, //!< Not started, being decided, or handed over by restart().
+        Primary,   //!< The lock is ours: be the application.
+        Secondary, //!< Another holds the lock: see reply() and primary().
+        Failed     //!< It could not be told, and error() says why. Not the same as another's being there.
     };
     Q_ENUM(Role)
 
     /*! What became of the message that a second start sends. */
     enum class Reply {
-        None,           //!< Nothing yet.
-        Answering,      //!< The primary's event loop has picked the message up. Its slots run, perhaps for long: they may show a dialog.
-        Done,           //!< The primary's slots have run.
-        NotResponding,  //!< The primary did not pick the message up in time. It is still there for when it does.
-        Gone,           //!< The primary ended before it was done. If nobody was quicker we are the primary now: see role().
-        Refused,        //!< The primary refused it: see refusal().
-        Failed          //!< The message could not be delivered: see error().
+        None,          //!< Nothing yet.
+        Answering,     //!< The primary's event loop has picked the message up. Its slots run, perhaps for long: they may show a dialog.
+        Done,          //!< The primary's slots have run.
+        NotResponding, //!< The primary did not pick the message up in time. It is still there for when it does.
+        Gone,          //!< The primary ended before it was done. If nobody was quicker we are the primary now: see role().
+        Refused,       //!< The primary refused it: see refusal().
+        Failed         //!< The message could not be delivered: see error().
     };
     Q_ENUM(Reply)
 
     /*! Among whom there is one instance. */
     enum class Scope {
-        PerUser,    //!< One for each user of the machine.
-        PerSession  //!< One for each display of a user: $WAYLAND_DISPLAY, else $DISPLAY without the screen.
+        PerUser,   //!< One for each user of the machine.
+        PerSession //!< One for each display of a user: $WAYLAND_DISPLAY, else $DISPLAY without the screen.
     };
     Q_ENUM(Scope)
 

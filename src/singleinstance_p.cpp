@@ -44,8 +44,7 @@ void SingleInstancePrivate::refuse(const char *call, const QString &why)
 bool SingleInstancePrivate::begin(const char *call)
 {
     if (role == Role::Primary || (phase != Phase::Idle && phase != Phase::Watching)) {
-        refuse(call, role == Role::Primary ? Text::tr("This is the primary instance already.")
-                                           : Text::tr("A start or a take-over is under way already."));
+        refuse(call, role == Role::Primary ? Text::tr("This is the primary instance already.") : Text::tr("A start or a take-over is under way already."));
         return false;
     }
     phase = Phase::Idle;
@@ -209,7 +208,8 @@ void SingleInstancePrivate::setReply(Reply newReply)
 void SingleInstancePrivate::emitLater(std::function<void()> emission)
 {
     due.push_back(std::move(emission));
-    QMetaObject::invokeMethod(q, [this] { emitDue(); }, Qt::QueuedConnection);
+    QMetaObject::invokeMethod(
+        q, [this] { emitDue(); }, Qt::QueuedConnection);
 }
 
 // Slots may call anything here, delete the object included.
@@ -225,7 +225,8 @@ void SingleInstancePrivate::emitDue()
 
 void SingleInstancePrivate::listenLater()
 {
-    QMetaObject::invokeMethod(q, [this] { listen(); }, Qt::QueuedConnection);
+    QMetaObject::invokeMethod(
+        q, [this] { listen(); }, Qt::QueuedConnection);
 }
 
 // From the event loop: lets it tell us of changes in the folder, and of the deadline.

@@ -51,10 +51,10 @@ public:
 
     enum class Phase {
         Idle,
-        Deciding,   // the lock is asked for without waiting
-        Asking,     // the message is on its way, and we are in the queue in case the primary ends
-        Watching,   // it was not picked up in time; we have left the queue
-        TakingOver  // we wait in the queue, and for nothing else
+        Deciding,  // the lock is asked for without waiting
+        Asking,    // the message is on its way, and we are in the queue in case the primary ends
+        Watching,  // it was not picked up in time; we have left the queue
+        TakingOver // we wait in the queue, and for nothing else
     };
 
     SingleInstancePrivate(SingleInstance *instance, const QString &instanceId) : q(instance), id(instanceId) { }
@@ -119,9 +119,9 @@ public:
     std::shared_ptr<Internal::InstanceFolder> folder;
     std::shared_ptr<Internal::Descriptor> wakeUp; // an eventfd(2): the lock has news
     std::unique_ptr<LockFile> lock;
-    int attempts = 0;                               // at the lock, whose results have yet to come
-    std::optional<std::chrono::milliseconds> next;  // the attempt that is to follow the one that is being cancelled
-    QMetaObject::Connection positions;              // of the lock, while somebody wants to know
+    int attempts = 0;                              // at the lock, whose results have yet to come
+    std::optional<std::chrono::milliseconds> next; // the attempt that is to follow the one that is being cancelled
+    QMetaObject::Connection positions;             // of the lock, while somebody wants to know
     Internal::FolderWatch watch;
     NotifierPtr notifier; // of the watch
     TimerPtr ticker;      // instead, where there is no watch

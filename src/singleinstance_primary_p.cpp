@@ -58,7 +58,8 @@ void SingleInstancePrivate::receive()
     }
     for (std::shared_ptr<TakenMessage> &message : inbox.take()) {
         pending.push_back(std::move(message));
-        QMetaObject::invokeMethod(q, [this] { deliverOne(); }, Qt::QueuedConnection);
+        QMetaObject::invokeMethod(
+            q, [this] { deliverOne(); }, Qt::QueuedConnection);
     }
 }
 
@@ -115,8 +116,7 @@ void SingleInstancePrivate::onLockLost()
 bool SingleInstancePrivate::beginRestart(const char *call, const QString &program, const QStringList &programArguments)
 {
     if (role != Role::Primary || successor) {
-        refuse(call, successor ? Text::tr("A restart is under way already.")
-                               : Text::tr("Only the primary instance can hand over to a successor."));
+        refuse(call, successor ? Text::tr("A restart is under way already.") : Text::tr("Only the primary instance can hand over to a successor."));
         return false;
     }
     error = {};
@@ -149,8 +149,8 @@ void SingleInstancePrivate::endRestart(int failure)
     successorAlarm.reset();
     const std::unique_ptr<Successor> ready = std::move(successor); // if it is not, its end ends the program
     if (failure != 0) {
-        const QString cause = failure == ECHILD ? Text::tr("it ended or did not take over the lock")
-                                                : QString::fromLocal8Bit(std::generic_category().message(failure).c_str());
+        const QString cause =
+            failure == ECHILD ? Text::tr("it ended or did not take over the lock") : QString::fromLocal8Bit(std::generic_category().message(failure).c_str());
         error = LockError(failure == ETIMEDOUT ? LockError::Code::TimedOut : LockError::Code::System, failure, lock->path(),
                           Text::tr("Cannot restart as %1: %2.").arg(successorProgram, cause));
         emitLater([this, why = error] { Q_EMIT q->restartFailed(why, Private()); });

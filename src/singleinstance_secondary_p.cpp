@@ -34,8 +34,9 @@ void SingleInstancePrivate::ask()
         const int failure = bytes.size() > kLargestMessage ? EMSGSIZE : sent.send(folder->descriptor(), bytes);
         if (failure != 0) {
             const LockError::Code code = lockErrorFor(QString(), {Outcome::Result::Failed, Operation::Create, failure}).code();
-            error = LockError(code, failure, folder->path(), Text::tr("Cannot leave a message in %1: %2.")
-                              .arg(folder->path(), QString::fromLocal8Bit(std::generic_category().message(failure).c_str())));
+            error = LockError(
+                code, failure, folder->path(),
+                Text::tr("Cannot leave a message in %1: %2.").arg(folder->path(), QString::fromLocal8Bit(std::generic_category().message(failure).c_str())));
             setReply(Reply::Failed);
             return endAsking();
         }
@@ -133,8 +134,7 @@ void SingleInstancePrivate::waitForSomething()
 void SingleInstancePrivate::takeOver()
 {
     if (role == Role::Primary || !lock || phase == Phase::Deciding || phase == Phase::TakingOver) {
-        refuse("takeOver", role == Role::Primary ? Text::tr("This is the primary instance already.")
-                                                 : Text::tr("Nothing can be taken over now."));
+        refuse("takeOver", role == Role::Primary ? Text::tr("This is the primary instance already.") : Text::tr("Nothing can be taken over now."));
         return;
     }
     look();

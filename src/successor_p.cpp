@@ -140,8 +140,8 @@ Inheritance::Inheritance()
     const int lock = numbers[0].toInt(&isLock);
     const int channel = numbers[1].toInt(&isChannel);
     struct stat status;
-    if (isLock && isChannel && lock > STDERR_FILENO && ::fstat(lock, &status) == 0 && S_ISREG(status.st_mode)
-        && channel > STDERR_FILENO && ::fstat(channel, &status) == 0 && S_ISSOCK(status.st_mode)) {
+    if (isLock && isChannel && lock > STDERR_FILENO && ::fstat(lock, &status) == 0 && S_ISREG(status.st_mode) && channel > STDERR_FILENO
+        && ::fstat(channel, &status) == 0 && S_ISSOCK(status.st_mode)) {
         m_lock = lock;
         m_channel = channel;
     }

@@ -74,7 +74,7 @@ bool readSystemLock(std::string_view line, std::string_view id, SystemLock *lock
         lock->owner = SystemLock::Owner::OpenFile;
     else if (word != "POSIX")
         return false; // of flock(2), or a lease
-    takeWord(&line); // "ADVISORY"
+    takeWord(&line);  // "ADVISORY"
     word = takeWord(&line);
     if (word == "READ")
         lock->kind = LockKind::Read;

@@ -6,7 +6,7 @@
 #include <QtCore/qtranslator.h>
 
 #ifdef QTLOCKFILE_TRANSLATED
-#include "qtlockfile_de.h"
+#    include "qtlockfile_de.h"
 #endif
 
 // Translations are looked up in a table inside the library, and not through a translator that is installed in the

@@ -7,7 +7,10 @@
 // lupdate knows this macro by the option that translations/update gives it.
 #define QTLOCKFILE_TEXTS(Context) \
 public: \
-    static QString tr(const char *text, const char *comment = nullptr, int n = -1) { return translated(#Context, text, comment, n); }
+    static QString tr(const char *text, const char *comment = nullptr, int n = -1) \
+    { \
+        return translated(#Context, text, comment, n); \
+    }
 
 namespace QtLockFile::Internal {
 

@@ -54,10 +54,10 @@ using Result = Outcome::Result;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTryPatience{20};      // for a gate in passing; whoever is stopped in it is not passing
+constexpr milliseconds kTryPatience{20}; // for a gate in passing; whoever is stopped in it is not passing
 constexpr milliseconds kLeavePatience{1000};
-constexpr long kPauseNanoseconds = 100'000;   // between two looks at a gate that is held for microseconds
-constexpr int kMostFreshStarts = 1000;        // each means that the file was removed in between; a disk where that never ends is broken
+constexpr long kPauseNanoseconds = 100'000; // between two looks at a gate that is held for microseconds
+constexpr int kMostFreshStarts = 1000;      // each means that the file was removed in between; a disk where that never ends is broken
 
 Outcome failed(Operation operation, int error)
 {

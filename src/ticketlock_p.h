@@ -99,7 +99,7 @@ private:
     const std::string m_path;
     OpenFile m_file;
     Offset m_ticket = -1;
-    bool m_removed = false; // by us, when we last left
+    bool m_removed = false;     // by us, when we last left
     mutable std::mutex m_mutex; // guards m_place, which follows m_file and m_ticket
     Place m_place;
 };

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::milliseconds kLong = 60s; // must happen; ends as soon as it has
 
 // Runs the event loop until the condition is true.
-template <typename Condition>
+template<typename Condition>
 bool must(Condition condition)
 {
     const QDeadlineTimer deadline(kLong);

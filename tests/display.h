@@ -138,7 +138,8 @@ public:
     QStringList windowsOf(qint64 pid) const
     {
         const QByteArray lines = ask({QStringLiteral("search"), QStringLiteral("--all"), QStringLiteral("--onlyvisible"), QStringLiteral("--pid"),
-                                      QString::number(pid), QStringLiteral("--name"), QStringLiteral(".")}).value_or(QByteArray());
+                                      QString::number(pid), QStringLiteral("--name"), QStringLiteral(".")})
+                                     .value_or(QByteArray());
         return QString::fromLatin1(lines).split(u'\n', Qt::SkipEmptyParts);
     }
     bool isVisible(qint64 pid) const { return !windowsOf(pid).isEmpty(); }
@@ -159,8 +160,9 @@ private:
         if (!areInstalled({QStringLiteral("Xvfb"), QStringLiteral("openbox"), QStringLiteral("xdotool")}))
             return false;
         // It chooses a display that is free, and says so when it can be used.
-        if (!m_server.start(QStringLiteral("Xvfb"), {QStringLiteral("-displayfd"), QStringLiteral("1"), QStringLiteral("-nolisten"), QStringLiteral("tcp"),
-                                                     QStringLiteral("-noreset"), QStringLiteral("-screen"), QStringLiteral("0"), QStringLiteral("1600x1000x24")},
+        if (!m_server.start(QStringLiteral("Xvfb"),
+                            {QStringLiteral("-displayfd"), QStringLiteral("1"), QStringLiteral("-nolisten"), QStringLiteral("tcp"), QStringLiteral("-noreset"),
+                             QStringLiteral("-screen"), QStringLiteral("0"), QStringLiteral("1600x1000x24")},
                             m_environment))
             return fail(QStringLiteral("Xvfb cannot be run"));
         while (!m_server.process().canReadLine()) {
@@ -220,7 +222,8 @@ public:
     // 200 ms before; a program that is slow to notice it misses the key.
     bool press(const QString &key) const
     {
-        return DisplayProgram::run(QStringLiteral("wtype"), {QStringLiteral("-s"), QStringLiteral("200"), QStringLiteral("-k"), key}, m_environment).has_value();
+        return DisplayProgram::run(QStringLiteral("wtype"), {QStringLiteral("-s"), QStringLiteral("200"), QStringLiteral("-k"), key}, m_environment)
+            .has_value();
     }
 
 private:
@@ -262,8 +265,8 @@ private:
 
     QJsonObject focused() const
     {
-        const std::optional<QByteArray> tree = DisplayProgram::run(QStringLiteral("swaymsg"), {QStringLiteral("--raw"), QStringLiteral("-t"), QStringLiteral("get_tree")},
-                                                                   m_environment);
+        const std::optional<QByteArray> tree =
+            DisplayProgram::run(QStringLiteral("swaymsg"), {QStringLiteral("--raw"), QStringLiteral("-t"), QStringLiteral("get_tree")}, m_environment);
         return focusedIn(QJsonDocument::fromJson(tree.value_or(QByteArray())).object());
     }
 

@@ -89,9 +89,7 @@ public:
         using QtLockFile::LockFile;
         connect(&lock, &LockFile::stateChanged, this, [this](LockFile::State state) { m_events << nameOf(state); });
         connect(&lock, &LockFile::acquired, this, [this] { m_events << QStringLiteral("acquired"); });
-        connect(&lock, &LockFile::failed, this, [this](const QtLockFile::LockError &error) {
-            m_events << QStringLiteral("failed ") + nameOf(error.code());
-        });
+        connect(&lock, &LockFile::failed, this, [this](const QtLockFile::LockError &error) { m_events << QStringLiteral("failed ") + nameOf(error.code()); });
         connect(&lock, &LockFile::released, this, [this] { m_events << QStringLiteral("released"); });
     }
 

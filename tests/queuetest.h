@@ -138,10 +138,7 @@ for line in sys.stdin:
     }
 
     // Whether nothing more is said.
-    bool isSilent()
-    {
-        return !m_process.canReadLine() && !m_process.waitForReadyRead(int(kNothing.count()));
-    }
+    bool isSilent() { return !m_process.canReadLine() && !m_process.waitForReadyRead(int(kNothing.count())); }
 
     // What came after the word that was heard.
     QByteArray heard() const { return m_heard; }

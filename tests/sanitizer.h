@@ -3,7 +3,7 @@
 #define QTLOCKFILE_SANITIZER_H
 
 #ifndef __has_feature
-#define __has_feature(feature) 0
+#    define __has_feature(feature) 0
 #endif
 
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)

@@ -187,8 +187,8 @@ void tst_Cancel::init()
 
 bool tst_Cancel::isAtRest() const
 {
-    return descriptorsOf(::getpid()).size() == m_descriptors && threadsOfThisProcess() <= m_threads + kMostIdleThreads
-        && !LockQueue::of(m_path).isHeld() && !QFile::exists(m_path);
+    return descriptorsOf(::getpid()).size() == m_descriptors && threadsOfThisProcess() <= m_threads + kMostIdleThreads && !LockQueue::of(m_path).isHeld()
+        && !QFile::exists(m_path);
 }
 
 void tst_Cancel::cleanup()

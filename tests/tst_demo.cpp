@@ -194,10 +194,11 @@ void TestDemo::everyCallAndSignalIsLogged()
         if (!line.contains(QStringLiteral("positionChanged"))) // quick changes may be seen as one
             events << match.captured(1).simplified();
     }
-    QCOMPARE(events, QStringList({QStringLiteral("call start(): Primary"), QStringLiteral("call acquire()"), QStringLiteral("signal stateChanged(Acquiring)"),
-                                  QStringLiteral("signal stateChanged(Acquired)"), QStringLiteral("signal acquired()"),
-                                  QStringLiteral("call release()"), QStringLiteral("signal stateChanged(Releasing)"),
-                                  QStringLiteral("signal stateChanged(Released)"), QStringLiteral("signal released()")}));
+    QCOMPARE(
+        events,
+        QStringList({QStringLiteral("call start(): Primary"), QStringLiteral("call acquire()"), QStringLiteral("signal stateChanged(Acquiring)"),
+                     QStringLiteral("signal stateChanged(Acquired)"), QStringLiteral("signal acquired()"), QStringLiteral("call release()"),
+                     QStringLiteral("signal stateChanged(Releasing)"), QStringLiteral("signal stateChanged(Released)"), QStringLiteral("signal released()")}));
 }
 
 void TestDemo::aFileRemovedWhileHeldIsShown()

@@ -250,7 +250,8 @@ void TestDemoCommandLine::aStoppedInstanceIsAskedAbout()
     QVERIFY(second->ask(QStringLiteral("await state stopped")));
     QVERIFY(second->ask(QStringLiteral("await program qtlockfile-demo")));
     QVERIFY(second->ask(QStringLiteral("await pid %1").arg(first->pid())));
-    QVERIFY(second->ask(QStringLiteral("await since %1").arg(QLocale::c().toString(LockQueue::of(m_runtime->lockPath()).since().time(), QLocale::ShortFormat))));
+    QVERIFY(
+        second->ask(QStringLiteral("await since %1").arg(QLocale::c().toString(LockQueue::of(m_runtime->lockPath()).since().time(), QLocale::ShortFormat))));
 }
 
 void TestDemoCommandLine::anInstanceThatGoesOnAnswersAfterAll()
@@ -338,7 +339,7 @@ void TestDemoCommandLine::aRestartKeepsTheQueue()
     QVERIFY(successor != first->pid() && successor != waiter->pid());
     QVERIFY2(first->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {successor, waiter->pid()}), qPrintable(first->error()));
     QVERIFY(first->expect(QStringLiteral("any"), QStringLiteral("Free"), {})); // it shows the same lock file
-    QVERIFY(first->end()); // the successor
+    QVERIFY(first->end());                                                     // the successor
     QVERIFY(waiter->expect(QStringLiteral("own"), QStringLiteral("HeldByUs"), {waiter->pid()}));
 }
 

@@ -46,8 +46,8 @@ private:
             return false;
         const QStringList place = QString::fromLatin1(where).split(u' ');
         return place.size() == 2
-            && DisplayProgram::run(QStringLiteral("xdotool"),
-                                   {QStringLiteral("mousemove"), place[0], place[1], QStringLiteral("click"), QStringLiteral("1")}, m_display->environment())
+            && DisplayProgram::run(QStringLiteral("xdotool"), {QStringLiteral("mousemove"), place[0], place[1], QStringLiteral("click"), QStringLiteral("1")},
+                                   m_display->environment())
                    .has_value();
     }
 
@@ -58,7 +58,10 @@ private:
         return copy.ask(QStringLiteral("count log ") + QLatin1String(text), &count) ? count.toLongLong() : -1;
     }
 
-    bool isActive(qint64 pid) const { return must([this, pid] { return m_display->activePid() == pid; }); }
+    bool isActive(qint64 pid) const
+    {
+        return must([this, pid] { return m_display->activePid() == pid; });
+    }
     bool expect(Copy &copy, const char *panel, const char *status, const QList<qint64> &pids) const
     {
         const bool isShown = copy.expect(QLatin1String(panel), QLatin1String(status), pids);

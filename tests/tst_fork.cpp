@@ -30,11 +30,11 @@ using State = QtLockFile::LockFile::State;
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__)
-#define ADDRESS_SANITIZER
+#    define ADDRESS_SANITIZER
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ADDRESS_SANITIZER
-#endif
+#    if __has_feature(address_sanitizer)
+#        define ADDRESS_SANITIZER
+#    endif
 #endif
 #ifdef ADDRESS_SANITIZER
 constexpr bool kAllocatorSurvivesFork = false; // seen with Clang 14: a child made while another thread allocates waits for ever in its own first allocation

@@ -68,7 +68,10 @@ std::vector<LockError> errorsAt(const QString &path, bool remove = true)
 
 QString describe(const LockError &error)
 {
-    return QStringLiteral("%1, %2 (%3): %4").arg(nameOf(error.code())).arg(error.systemError()).arg(QString::fromLocal8Bit(::strerror(error.systemError())), error.message());
+    return QStringLiteral("%1, %2 (%3): %4")
+        .arg(nameOf(error.code()))
+        .arg(error.systemError())
+        .arg(QString::fromLocal8Bit(::strerror(error.systemError())), error.message());
 }
 
 // Operation, path and cause.
@@ -177,10 +180,10 @@ private Q_SLOTS:
         QTest::newRow("a folder") << Prepare([](const Folder &folder) { return ::mkdir(native(folder.path()).constData(), 0777) == 0; }) << EISDIR;
         QTest::newRow("a FIFO without a writer") << Prepare([](const Folder &folder) { return ::mkfifo(native(folder.path()).constData(), 0666) == 0; }) << 0;
         QTest::newRow("a socket") << Prepare([](const Folder &folder) { return makeSocket(folder.path()); }) << ENXIO;
-        QTest::newRow("a symbolic link to an empty file") << Prepare([](const Folder &folder) {
-            return write(folder.path("target")) && link(folder.path("target"), folder.path());
-        }) << ELOOP;
-        QTest::newRow("a symbolic link that leads nowhere") << Prepare([](const Folder &folder) { return link(folder.path("nowhere"), folder.path()); }) << ELOOP;
+        QTest::newRow("a symbolic link to an empty file")
+            << Prepare([](const Folder &folder) { return write(folder.path("target")) && link(folder.path("target"), folder.path()); }) << ELOOP;
+        QTest::newRow("a symbolic link that leads nowhere")
+            << Prepare([](const Folder &folder) { return link(folder.path("nowhere"), folder.path()); }) << ELOOP;
         QTest::newRow("a symbolic link to itself") << Prepare([](const Folder &folder) { return link(folder.path(), folder.path()); }) << ELOOP;
         QTest::newRow("a symbolic link to a folder") << Prepare([](const Folder &folder) { return link(folder.folder(), folder.path()); }) << ELOOP;
     }
@@ -201,10 +204,7 @@ private Q_SLOTS:
         QVERIFY(!exists(folder.path("nowhere")));
     }
 
-    void aDeviceIsNotALockFile()
-    {
-        compare(errorsAt(QStringLiteral("/dev/null")), QStringLiteral("/dev/null"), Code::NotALockFile, 0, "Cannot open ");
-    }
+    void aDeviceIsNotALockFile() { compare(errorsAt(QStringLiteral("/dev/null")), QStringLiteral("/dev/null"), Code::NotALockFile, 0, "Cannot open "); }
 
     void aFifoWithBothEndsOpenIsRefusedToo()
     {

@@ -62,8 +62,8 @@ private Q_SLOTS:
         QVERIFY(!lock.error());
         QVERIFY(lock.timeout() < 0ms);
         QVERIFY(lock.removeOnRelease());
-        constexpr auto all = QFileDevice::ReadOwner | QFileDevice::WriteOwner | QFileDevice::ReadGroup | QFileDevice::WriteGroup
-            | QFileDevice::ReadOther | QFileDevice::WriteOther;
+        constexpr auto all = QFileDevice::ReadOwner | QFileDevice::WriteOwner | QFileDevice::ReadGroup | QFileDevice::WriteGroup | QFileDevice::ReadOther
+            | QFileDevice::WriteOther;
         QCOMPARE(lock.permissions(), all);
     }
 
@@ -730,7 +730,8 @@ private Q_SLOTS:
         LockFile lock(folder.path("missing/lock"));
         QSignalSpy failed(&lock, &LockFile::failed);
         LockError received;
-        connect(&lock, &LockFile::failed, this, [&](const LockError &error) { received = error; }, Qt::QueuedConnection);
+        connect(
+            &lock, &LockFile::failed, this, [&](const LockError &error) { received = error; }, Qt::QueuedConnection);
         QVERIFY(!lock.tryAcquire());
         QVERIFY(must([&] { return bool(received); }));
         QCOMPARE(received, lock.error());

@@ -285,9 +285,12 @@ private Q_SLOTS:
         QSemaphore acquired;
         QSemaphore released;
         std::atomic<int> elsewhere{0};
-        connect(&lock, &LockFile::stateChanged, &lock, [&] { elsewhere += QThread::currentThread() != &thread; }, Qt::DirectConnection);
-        connect(&lock, &LockFile::acquired, &lock, [&] { acquired.release(); }, Qt::DirectConnection);
-        connect(&lock, &LockFile::released, &lock, [&] { released.release(); }, Qt::DirectConnection);
+        connect(
+            &lock, &LockFile::stateChanged, &lock, [&] { elsewhere += QThread::currentThread() != &thread; }, Qt::DirectConnection);
+        connect(
+            &lock, &LockFile::acquired, &lock, [&] { acquired.release(); }, Qt::DirectConnection);
+        connect(
+            &lock, &LockFile::released, &lock, [&] { released.release(); }, Qt::DirectConnection);
         lock.moveToThread(&thread);
         for (int round = 0; round < 3; ++round) {
             QMetaObject::invokeMethod(&lock, &LockFile::acquire, Qt::QueuedConnection);
@@ -299,7 +302,8 @@ private Q_SLOTS:
         }
         QCOMPARE(elsewhere.load(), 0);
 
-        QMetaObject::invokeMethod(&lock, [&] { lock.moveToThread(this->thread()); }, Qt::BlockingQueuedConnection);
+        QMetaObject::invokeMethod(
+            &lock, [&] { lock.moveToThread(this->thread()); }, Qt::BlockingQueuedConnection);
         QVERIFY(lock.tryAcquire());
         QVERIFY(must([&] { return acquired.available() == 1; }));
     }

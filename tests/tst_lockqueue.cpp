@@ -95,7 +95,9 @@ QStringList ownPids(bool ownProc)
 
 bool mayUnshare()
 {
-    return QProcess::execute(QStringLiteral("unshare"), {QStringLiteral("--pid"), QStringLiteral("--fork"), QStringLiteral("--mount-proc"), QStringLiteral("true")}) == 0;
+    return QProcess::execute(QStringLiteral("unshare"),
+                             {QStringLiteral("--pid"), QStringLiteral("--fork"), QStringLiteral("--mount-proc"), QStringLiteral("true")})
+        == 0;
 }
 
 } // namespace
@@ -795,8 +797,9 @@ void tst_LockQueue::aLookTakesNoLock()
     QCOMPARE(others.size(), size_t(2));
     const QString log = m_folder->filePath(QStringLiteral("calls"));
     // LeakSanitizer does not work under strace.
-    const auto looker = Other::onlooker({}, {QStringLiteral("env"), QStringLiteral("ASAN_OPTIONS=detect_leaks=0"), strace, QStringLiteral("-f"),
-                                             QStringLiteral("-o"), log, QStringLiteral("-e"), QStringLiteral("trace=fcntl,flock,unlink,unlinkat,rename,renameat")});
+    const auto looker = Other::onlooker({},
+                                        {QStringLiteral("env"), QStringLiteral("ASAN_OPTIONS=detect_leaks=0"), strace, QStringLiteral("-f"),
+                                         QStringLiteral("-o"), log, QStringLiteral("-e"), QStringLiteral("trace=fcntl,flock,unlink,unlinkat,rename,renameat")});
     QVERIFY(looker->pid() > 0);
     QVERIFY(looker->ask("look", m_path, "queue"));
     QCOMPARE(looker->heardObject().value(u"waiters").toArray().size(), 1);

@@ -34,9 +34,18 @@ struct Watched
 
     bool isFree() const { return changes > 0 && !watcher.queue().error() && !watcher.queue().isHeld(); }
     bool shows(const QList<qint64> &pids) const { return changes > 0 && pidsOf(watcher.queue()) == pids; }
-    bool becomesFree() { return must([this] { return isFree(); }); }
-    bool comesToShow(const QList<qint64> &pids) { return must([&] { return shows(pids); }); }
-    bool comesToShowError(LockError::Code code) { return must([&] { return watcher.queue().error().code() == code; }); }
+    bool becomesFree()
+    {
+        return must([this] { return isFree(); });
+    }
+    bool comesToShow(const QList<qint64> &pids)
+    {
+        return must([&] { return shows(pids); });
+    }
+    bool comesToShowError(LockError::Code code)
+    {
+        return must([&] { return watcher.queue().error().code() == code; });
+    }
 
     // No look is due any more: those after an event would hide that the next one was missed.
     bool rests()
@@ -757,7 +766,7 @@ void tst_LockWatcher::aFileThatComesAndGoesTenThousandTimesLeaksNothing()
     QVERIFY(other->ask("acquire", m_path, "acquired"));
     QVERIFY(watched.comesToShow({other->pid()}));
     const auto held = std::pair(free.first + 1, free.second + 1); // the file, and the watch on it
-    QVERIFY(must([&] { return inUse() == held; })); // a look that is under way has one more open
+    QVERIFY(must([&] { return inUse() == held; }));               // a look that is under way has one more open
     QVERIFY(other->ask("release", "released"));
 
     for (int i = 0; i < 10; ++i) {
@@ -840,10 +849,13 @@ void tst_LockWatcher::belongsToItsThread()
     thread.start();
     QMetaObject::invokeMethod(context, [&] {
         auto *watcher = new LockWatcher(m_path, context);
-        connect(watcher, &LockWatcher::queueChanged, watcher, [&](const LockQueue &queue) {
-            if (pidsOf(queue) == QList<qint64>{other->pid()})
-                ++(QThread::currentThread() == &thread ? there : elsewhere);
-        }, Qt::DirectConnection);
+        connect(
+            watcher, &LockWatcher::queueChanged, watcher,
+            [&](const LockQueue &queue) {
+                if (pidsOf(queue) == QList<qint64>{other->pid()})
+                    ++(QThread::currentThread() == &thread ? there : elsewhere);
+            },
+            Qt::DirectConnection);
     });
     QVERIFY(must([&] { return there + elsewhere > 0; }));
     QCOMPARE(elsewhere.load(), 0);
@@ -883,8 +895,9 @@ void tst_LockWatcher::looksSlowlyWhereInotifyIsUsedUp()
     if (!mayUnshareUser())
         QSKIP("the limit is set in a user namespace, which may not be created here");
     // Of a user namespace alone, so nobody else has to do without.
-    const auto other = Other::onlooker({}, {QStringLiteral("unshare"), QStringLiteral("--user"), QStringLiteral("--map-root-user"), QStringLiteral("sh"),
-                                            QStringLiteral("-c"), QStringLiteral("echo 0 >/proc/sys/user/%1 && exec \"$0\"").arg(limit)});
+    const auto other = Other::onlooker({},
+                                       {QStringLiteral("unshare"), QStringLiteral("--user"), QStringLiteral("--map-root-user"), QStringLiteral("sh"),
+                                        QStringLiteral("-c"), QStringLiteral("echo 0 >/proc/sys/user/%1 && exec \"$0\"").arg(limit)});
     QVERIFY(other->pid() > 0);
     other->say("watch", m_path);
     QVERIFY(comesToShow(*other, {}));

@@ -104,8 +104,8 @@ void tst_Lost::isToldWhenTheFileIsNoLongerAtThePath_data()
 {
     QTest::addColumn<QString>("what");
     for (const char *what : {"removed", "moved away", "replaced by a file", "replaced by a lock file that is held", "removed, and created anew",
-                             "its folder moved", "the folder above moved", "its folder replaced by a file", "replaced by a folder",
-                             "replaced by a link", "replaced by a link to itself", "replaced by a FIFO"})
+                             "its folder moved", "the folder above moved", "its folder replaced by a file", "replaced by a folder", "replaced by a link",
+                             "replaced by a link to itself", "replaced by a FIFO"})
         QTest::newRow(what) << QString::fromLatin1(what);
 }
 

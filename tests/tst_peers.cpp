@@ -126,8 +126,9 @@ bool hasFlockFcntl()
 
 OtherPtr startFlockFcntl(const QString &path)
 {
-    return std::make_unique<Other>(QStringLiteral("flock"), QStringList{QStringLiteral("--fcntl"), path, QStringLiteral("sh"),
-                                                                       QStringLiteral("-c"), QStringLiteral("echo ready $PPID; read line")});
+    return std::make_unique<Other>(
+        QStringLiteral("flock"),
+        QStringList{QStringLiteral("--fcntl"), path, QStringLiteral("sh"), QStringLiteral("-c"), QStringLiteral("echo ready $PPID; read line")});
 }
 
 class tst_Peers : public QObject

@@ -374,8 +374,9 @@ void tst_Queue::theNameTagGoesBeforeTheTicket()
         QSKIP("strace is not installed");
     const QString log = m_folder->filePath(QStringLiteral("calls"));
     // LeakSanitizer does not work under strace.
-    Other one(QStringLiteral("env"), {QStringLiteral("ASAN_OPTIONS=detect_leaks=0"), strace, QStringLiteral("-f"), QStringLiteral("-o"), log,
-                                      QStringLiteral("-e"), QStringLiteral("trace=fcntl"), QStringLiteral(PARTICIPANT_PROGRAM), m_path});
+    Other one(QStringLiteral("env"),
+              {QStringLiteral("ASAN_OPTIONS=detect_leaks=0"), strace, QStringLiteral("-f"), QStringLiteral("-o"), log, QStringLiteral("-e"),
+               QStringLiteral("trace=fcntl"), QStringLiteral(PARTICIPANT_PROGRAM), m_path});
     QVERIFY(one.pid() > 0);
     QCOMPARE(one.ask("acquire"), "acquired");
     QCOMPARE(one.ask("release"), "released");

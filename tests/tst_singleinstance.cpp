@@ -306,8 +306,8 @@ void TestSingleInstance::misuseChangesNothing()
 void TestSingleInstance::slotMayDeleteTheInstance_data()
 {
     QTest::addColumn<QByteArray>("signal");
-    for (const char *signal : {"decided", "decided, blocking", "roleChanged", "replied", "becamePrimary", "activated", "positionChanged", "takeOverFailed", "lost",
-                               "handedOver", "restartFailed"})
+    for (const char *signal : {"decided", "decided, blocking", "roleChanged", "replied", "becamePrimary", "activated", "positionChanged", "takeOverFailed",
+                               "lost", "handedOver", "restartFailed"})
         QTest::newRow(signal) << QByteArray(signal);
 }
 
@@ -367,8 +367,9 @@ void TestSingleInstance::slotMayDeleteTheInstance()
             QTRY_VERIFY_WITH_TIMEOUT(isDeleted, kMust);
         } else if (signal == "handedOver") {
             connect(instance, &SingleInstance::handedOver, this, destroy);
-            instance->restartAsync(QStringLiteral("sh"), {QStringLiteral("-c"), QStringLiteral("exec \"$0\" --once --folder \"$1\" >/dev/null"),
-                                                          QStringLiteral(INSTANCE_PROGRAM), path()});
+            instance->restartAsync(
+                QStringLiteral("sh"),
+                {QStringLiteral("-c"), QStringLiteral("exec \"$0\" --once --folder \"$1\" >/dev/null"), QStringLiteral(INSTANCE_PROGRAM), path()});
         } else {
             connect(instance, &SingleInstance::restartFailed, this, destroy);
             instance->restartAsync(QStringLiteral("false"), {});

@@ -43,9 +43,10 @@ void TestSingleInstanceFolder::lockIsPrivateAndSticky()
 
 void TestSingleInstanceFolder::idsNeverMeet()
 {
-    const QStringList ids{QStringLiteral("a"), QStringLiteral("A"), QStringLiteral("a/b"), QStringLiteral("a_b"), QStringLiteral("a b"), QStringLiteral(".."), QStringLiteral("."),
-                          QStringLiteral("../x"), QStringLiteral("~"), QString(300, u'x'), QString(301, u'x'), QString(300, u'x') + u'y', QStringLiteral("\u00fc"),
-                          QStringLiteral("u\u0308"), QString(QChar(0xd800)), QString(QChar(0xd801)), QStringLiteral("a\nb"), QString(QChar(0)), QStringLiteral("lock")};
+    const QStringList ids{QStringLiteral("a"),    QStringLiteral("A"),       QStringLiteral("a/b"),    QStringLiteral("a_b"),     QStringLiteral("a b"),
+                          QStringLiteral(".."),   QStringLiteral("."),       QStringLiteral("../x"),   QStringLiteral("~"),       QString(300, u'x'),
+                          QString(301, u'x'),     QString(300, u'x') + u'y', QStringLiteral("\u00fc"), QStringLiteral("u\u0308"), QString(QChar(0xd800)),
+                          QString(QChar(0xd801)), QStringLiteral("a\nb"),    QString(QChar(0)),        QStringLiteral("lock")};
     std::vector<std::unique_ptr<SingleInstance>> all;
     QSet<QString> folders;
     for (const QString &id : ids) {
@@ -367,7 +368,9 @@ void TestSingleInstanceFolder::anotherUserCannotReachThePrimary()
         const AsNobody nobody;
         QVERIFY(nobody.isOk());
         QVERIFY(!writeFile(messages() + QStringLiteral("/1.message"), messageWith("bad")));
-        QVERIFY(::rename(QFile::encodeName(filePath(QStringLiteral("outside"))).constData(), QFile::encodeName(messages() + QStringLiteral("/1.message")).constData()) != 0);
+        QVERIFY(::rename(QFile::encodeName(filePath(QStringLiteral("outside"))).constData(),
+                         QFile::encodeName(messages() + QStringLiteral("/1.message")).constData())
+                != 0);
         QVERIFY(::open(QFile::encodeName(messages() + QStringLiteral("/lock")).constData(), O_RDWR | O_CLOEXEC) < 0);
     }
     QVERIFY(!first.says("activated ", kShort));

@@ -147,9 +147,12 @@ void TestSingleInstanceSuccession::restartThatFailsKeepsTheLock()
     QFETCH(const QByteArray, program);
     OwnInstance first(path());
     QCOMPARE(first.start(), Role::Primary);
-    const QStringList arguments = program == "yes" ? QStringList{QStringLiteral("-c"), QStringLiteral("read -r nothing < \"$1\""), QStringLiteral("sh"), filePath(QStringLiteral("fifo"))} : QStringList();
+    const QStringList arguments = program == "yes"
+        ? QStringList{QStringLiteral("-c"), QStringLiteral("read -r nothing < \"$1\""), QStringLiteral("sh"), filePath(QStringLiteral("fifo"))}
+        : QStringList();
     QVERIFY(::mkfifo(QFile::encodeName(filePath(QStringLiteral("fifo"))).constData(), 0600) == 0);
-    QVERIFY(!first.restart(program == "yes" ? QStringLiteral("sh") : QString::fromLatin1(program), arguments, QDeadlineTimer(program == "yes" ? kShort : kLong)));
+    QVERIFY(
+        !first.restart(program == "yes" ? QStringLiteral("sh") : QString::fromLatin1(program), arguments, QDeadlineTimer(program == "yes" ? kShort : kLong)));
     QVERIFY(first.error());
     QCOMPARE(first.role(), Role::Primary);
     QCOMPARE(first.primary().pid(), qint64(::getpid()));
@@ -211,11 +214,15 @@ class SlowSuccessor
 
 public:
     explicit SlowSuccessor(const QString &folder)
-        : m_folder(folder), m_gate(folder + QStringLiteral("/gate")), m_pidFile(folder + QStringLiteral("/pid")), m_script(folder + QStringLiteral("/successor"))
+        : m_folder(folder), m_gate(folder + QStringLiteral("/gate")), m_pidFile(folder + QStringLiteral("/pid")),
+          m_script(folder + QStringLiteral("/successor"))
     {
         ::mkfifo(QFile::encodeName(m_gate).constData(), 0600);
-        writeFile(m_script, QStringLiteral("#!/bin/sh\necho $$ >'%1.new' && mv '%1.new' '%1'\nread -r nothing <'%2'\nexec '%3' \"$@\"\n")
-                                .arg(m_pidFile, m_gate, QStringLiteral(INSTANCE_PROGRAM)).toLocal8Bit(), 0700);
+        writeFile(m_script,
+                  QStringLiteral("#!/bin/sh\necho $$ >'%1.new' && mv '%1.new' '%1'\nread -r nothing <'%2'\nexec '%3' \"$@\"\n")
+                      .arg(m_pidFile, m_gate, QStringLiteral(INSTANCE_PROGRAM))
+                      .toLocal8Bit(),
+                  0700);
     }
 
     ~SlowSuccessor()
@@ -343,7 +350,7 @@ void TestSingleInstanceSuccession::whatIsPickedUpIsTheSuccessors()
 
 void TestSingleInstanceSuccession::killedInTheMiddleOfARestart_data()
 {
-    QTest::addColumn<bool>("isReady"); // the successor has found the lock and waits for the confirmation
+    QTest::addColumn<bool>("isReady");  // the successor has found the lock and waits for the confirmation
     QTest::addColumn<bool>("isParent"); // is killed
     QTest::addColumn<bool>("async");
     for (const bool async : {false, true}) {
@@ -382,8 +389,10 @@ void TestSingleInstanceSuccession::killedInTheMiddleOfARestart()
     if (isReady) { // it is when it waits for a parent that is stopped
         QVERIFY(stop(parent));
         QVERIFY(successor.goOn());
-        QVERIFY(must([child] { return read(QStringLiteral("/proc/%1/wchan").arg(child)) == "unix_stream_read_generic"
-                                   || read(QStringLiteral("/proc/%1/syscall").arg(child)).startsWith(QByteArray::number(SYS_recvfrom) + ' '); }));
+        QVERIFY(must([child] {
+            return read(QStringLiteral("/proc/%1/wchan").arg(child)) == "unix_stream_read_generic"
+                || read(QStringLiteral("/proc/%1/syscall").arg(child)).startsWith(QByteArray::number(SYS_recvfrom) + ' ');
+        }));
         QVERIFY(!first.says("role Primary", kShort));
     }
     ::kill(pid_t(isParent ? parent : child), SIGKILL);

@@ -22,7 +22,7 @@ namespace {
 constexpr int kSteps = kHasAddressSanitizer ? 20'000 : 100'000;
 constexpr int kStepsForLong = 2'000'000;
 constexpr int kMostOfASequence = 60;
-constexpr int kTriesToFailAgain = 5; // where it is a race
+constexpr int kTriesToFailAgain = 5;                  // where it is a race
 constexpr std::chrono::milliseconds kImpatience = 3s; // while shrinking what hangs
 
 using Sequence = std::vector<Step>;
@@ -75,7 +75,8 @@ public:
             step.number = below(2);
             break;
         case Do::InNextSlot: {
-            constexpr Do actions[] = {Do::Acquire, Do::TryAcquire, Do::Cancel, Do::Release, Do::DeleteAndCreate, Do::AskPosition, Do::LookForAcquired, Do::LookForReleased};
+            constexpr Do actions[] = {Do::Acquire,         Do::TryAcquire,  Do::Cancel,          Do::Release,
+                                      Do::DeleteAndCreate, Do::AskPosition, Do::LookForAcquired, Do::LookForReleased};
             step.number = below(int(std::size(kSignals)));
             // A wait within stateChanged() would deliver before the call that changed it returns.
             for (int count = 1 + below(3); count > 0; --count)

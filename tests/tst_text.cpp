@@ -34,11 +34,16 @@ private Q_SLOTS:
     {
         QTest::addColumn<QString>("locale");
         QTest::addColumn<QString>("text");
-        QTest::newRow("Germany") << "de_DE" << "frei";
-        QTest::newRow("Austria") << "de_AT" << "frei";
-        QTest::newRow("America") << "en_US" << "free";
-        QTest::newRow("a language that there is no translation into") << "tlh" << "free";
-        QTest::newRow("the language of programs") << "C" << "free";
+        QTest::newRow("Germany") << "de_DE"
+                                 << "frei";
+        QTest::newRow("Austria") << "de_AT"
+                                 << "frei";
+        QTest::newRow("America") << "en_US"
+                                 << "free";
+        QTest::newRow("a language that there is no translation into") << "tlh"
+                                                                      << "free";
+        QTest::newRow("the language of programs") << "C"
+                                                  << "free";
     }
 
     void theLanguageIsThatOfTheLocale()

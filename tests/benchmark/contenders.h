@@ -160,8 +160,7 @@ public:
                 return;
             struct stat ours;
             struct stat there;
-            if (::fstat(m_descriptor, &ours) == 0 && ::stat(m_path.c_str(), &there) == 0 && ours.st_dev == there.st_dev
-                && ours.st_ino == there.st_ino)
+            if (::fstat(m_descriptor, &ours) == 0 && ::stat(m_path.c_str(), &there) == 0 && ours.st_dev == there.st_dev && ours.st_ino == there.st_ino)
                 return;
             ::close(m_descriptor);
         }

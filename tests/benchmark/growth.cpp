@@ -4,7 +4,6 @@
 #include "measure.h"
 #include "waiters.h"
 
-
 // growth PATH COUNT: what it costs to join a queue, to leave it, and to be told one's place, as the queue grows; next to what the
 // kernel takes for one walk over its list of the file's locks.
 

@@ -147,8 +147,11 @@ void measureWatcher(const std::string &path, const QString &program, int count)
             loop.exec();
         lost.add(told - start);
     }
-    struct { const char *row; Samples *samples; } const rows[] = {
-        {"acquire elsewhere", &acquire}, {"release elsewhere", &release}, {"kill elsewhere", &kill}, {"rm", &lost}};
+    struct
+    {
+        const char *row;
+        Samples *samples;
+    } const rows[] = {{"acquire elsewhere", &acquire}, {"release elsewhere", &release}, {"kill elsewhere", &kill}, {"rm", &lost}};
     for (const auto &[row, samples] : rows) {
         report(row, "ours", "us", samples->median());
         report(row, "ours", "us worst", samples->quantile(1));

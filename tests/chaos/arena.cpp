@@ -32,19 +32,32 @@ constexpr std::uint64_t kSeatBits = 16;
 const char *describe(Fault fault)
 {
     switch (fault) {
-    case Fault::None: break;
-    case Fault::Overlap: return "an overlap of holders";
-    case Fault::LostUpdate: return "a lost update";
-    case Fault::Order: return "a waiter overtaken";
-    case Fault::WrongFile: return "a holder of another file than the one at the path";
-    case Fault::WrongName: return "a holder named wrongly";
-    case Fault::Granted: return "a cancelled attempt granted";
-    case Fault::Failed: return "a failure without a reason";
-    case Fault::Crash: return "a process that ended unasked";
-    case Fault::Hang: return "a hang";
-    case Fault::LeftFile: return "a file left behind";
-    case Fault::LostFile: return "a file lost";
-    case Fault::LeftLock: return "a lock left behind";
+    case Fault::None:
+        break;
+    case Fault::Overlap:
+        return "an overlap of holders";
+    case Fault::LostUpdate:
+        return "a lost update";
+    case Fault::Order:
+        return "a waiter overtaken";
+    case Fault::WrongFile:
+        return "a holder of another file than the one at the path";
+    case Fault::WrongName:
+        return "a holder named wrongly";
+    case Fault::Granted:
+        return "a cancelled attempt granted";
+    case Fault::Failed:
+        return "a failure without a reason";
+    case Fault::Crash:
+        return "a process that ended unasked";
+    case Fault::Hang:
+        return "a hang";
+    case Fault::LeftFile:
+        return "a file left behind";
+    case Fault::LostFile:
+        return "a file lost";
+    case Fault::LeftLock:
+        return "a lock left behind";
     }
     return "nothing";
 }
@@ -72,8 +85,7 @@ std::uint64_t Arena::sum(Count count) const
     return sum;
 }
 
-Guest::Guest(Arena &arena, int seat)
-    : m_arena(arena), m_seat(arena.seats[std::size_t(seat)]), m_self(m_seat.life << kSeatBits | std::uint64_t(seat + 1))
+Guest::Guest(Arena &arena, int seat) : m_arena(arena), m_seat(arena.seats[std::size_t(seat)]), m_self(m_seat.life << kSeatBits | std::uint64_t(seat + 1))
 {
 }
 

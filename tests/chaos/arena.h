@@ -51,7 +51,7 @@ struct Seat
     Word other;      // with whom
     Word faults;     // how many it found
     std::array<Word, kCounts> counts;
-    Word pid;        // of a forked child
+    Word pid; // of a forked child
     Word unused;
 };
 static_assert(sizeof(Seat) == 16 * sizeof(Word));

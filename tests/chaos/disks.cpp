@@ -43,12 +43,18 @@ std::string typeOf(const std::string &folder)
     if (::statfs(folder.c_str(), &status) != 0)
         return "unknown";
     switch (static_cast<unsigned long>(status.f_type)) {
-    case 0xef53: return "ext4";
-    case 0x01021994: return "tmpfs";
-    case 0x58465342: return "xfs";
-    case 0x9123683e: return "btrfs";
-    case 0x794c7630: return "overlay";
-    default: break;
+    case 0xef53:
+        return "ext4";
+    case 0x01021994:
+        return "tmpfs";
+    case 0x58465342:
+        return "xfs";
+    case 0x9123683e:
+        return "btrfs";
+    case 0x794c7630:
+        return "overlay";
+    default:
+        break;
     }
     char hexadecimal[32];
     std::snprintf(hexadecimal, sizeof hexadecimal, "type 0x%lx", static_cast<unsigned long>(status.f_type));

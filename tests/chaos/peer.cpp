@@ -89,9 +89,9 @@ void becomePythonPeer(int arena, const Game &game, int seat, unsigned seed)
     // The system's own, where it is: a wrapper would have children of its own.
     const char *const python = ::access("/usr/bin/python3", X_OK) == 0 ? "/usr/bin/python3" : "python3";
     const auto word = [](std::size_t offset) { return std::to_string(offset / sizeof(Word)); };
-    ::execlp(python, python, PEER_SCRIPT, std::to_string(arena).c_str(), game.path.c_str(), std::to_string(seat).c_str(),
-             std::to_string(removal).c_str(), std::to_string(seed).c_str(), word(offsetof(Arena, seats)).c_str(),
-             word(offsetof(Arena, authors)).c_str(), std::to_string(kMostNumbers).c_str(), nullptr);
+    ::execlp(python, python, PEER_SCRIPT, std::to_string(arena).c_str(), game.path.c_str(), std::to_string(seat).c_str(), std::to_string(removal).c_str(),
+             std::to_string(seed).c_str(), word(offsetof(Arena, seats)).c_str(), word(offsetof(Arena, authors)).c_str(), std::to_string(kMostNumbers).c_str(),
+             nullptr);
     std::perror(python);
     ::_exit(127);
 }

@@ -19,11 +19,11 @@ enum class Sabotage {
     UpdateUnlocked, // counts on without the lock
     EnterAgain,     // comes in again after leaving, without having let go
     UnlinkUnasked,
-    KeepTheFile,    // where all are to remove it
-    RemoveTheFile,  // where all are to keep it
+    KeepTheFile,   // where all are to remove it
+    RemoveTheFile, // where all are to keep it
     NeverLetGo,
-    DieUnseen,      // killed by nobody that the checker knows of
-    ChildKeepsLock  // a forked child holds a lock until the end
+    DieUnseen,     // killed by nobody that the checker knows of
+    ChildKeepsLock // a forked child holds a lock until the end
 };
 
 enum class Removal { All, Some, None };

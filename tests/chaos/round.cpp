@@ -67,14 +67,12 @@ void Tally::add(const Tally &other)
 std::string Tally::summary() const
 {
     const auto of = [this](Count count) { return std::to_string(counts[std::size_t(count)]); };
-    return of(Count::Acquired) + " acquisitions (" + of(Count::ByPeers) + " by peers), "
-        + std::to_string(kills + counts[std::size_t(Count::Died)]) + " kills, " + std::to_string(stops) + " stops, "
-        + of(Count::Cancelled) + " cancels, " + of(Count::TimedOut) + " time-outs, " + of(Count::Refused) + " refusals, "
+    return of(Count::Acquired) + " acquisitions (" + of(Count::ByPeers) + " by peers), " + std::to_string(kills + counts[std::size_t(Count::Died)]) + " kills, "
+        + std::to_string(stops) + " stops, " + of(Count::Cancelled) + " cancels, " + of(Count::TimedOut) + " time-outs, " + of(Count::Refused) + " refusals, "
         + of(Count::Forked) + " forks, " + std::to_string(allFaults()) + " violations";
 }
 
-Round::Round(const Game &game, unsigned seed, std::chrono::milliseconds patience)
-    : m_game(game), m_expected(game.removal), m_random(seed), m_patience(patience)
+Round::Round(const Game &game, unsigned seed, std::chrono::milliseconds patience) : m_game(game), m_expected(game.removal), m_random(seed), m_patience(patience)
 {
     if (game.sabotage == Sabotage::KeepTheFile)
         m_game.removal = Removal::None;
@@ -378,8 +376,8 @@ void Round::collect()
         if (seat.faults == 0)
             continue;
         const std::uint64_t other = seat.other & 0xffff;
-        found(Fault(seat.fault.load()), "seat " + std::to_string(i) + (other > 0 ? " with seat " + std::to_string(other - 1) : "")
-                  + ", the first of " + std::to_string(seat.faults));
+        found(Fault(seat.fault.load()),
+              "seat " + std::to_string(i) + (other > 0 ? " with seat " + std::to_string(other - 1) : "") + ", the first of " + std::to_string(seat.faults));
     }
 }
 

@@ -221,8 +221,7 @@ void theLowestTheHighestAndAllLocksAreFoundAmongRandomOnes(const std::string &pa
 
             std::vector<FoundLock> everything;
             CHECK(findAllLocks(looker, asked, all, &everything) == 0);
-            CHECK(std::is_sorted(everything.begin(), everything.end(),
-                                 [](const FoundLock &a, const FoundLock &b) { return a.bytes.first < b.bytes.first; }));
+            CHECK(std::is_sorted(everything.begin(), everything.end(), [](const FoundLock &a, const FoundLock &b) { return a.bytes.first < b.bytes.first; }));
             if (!overlaps) { // shared locks may lie on each other; then one that hides another is enough
                 std::sort(firsts.begin(), firsts.end());
                 CHECK(everything.size() == firsts.size());
@@ -275,12 +274,12 @@ void aLineOfTheSystemsListIsReadOnlyIfItIsOfTheFile(const std::string &)
     CHECK(readSystemLock("7:   -> OFDLCK ADVISORY  READ  -1 fe:00:5678 0 EOF", "fe:00:5678", &lock));
     CHECK(lock.owner == SystemLock::Owner::OpenFile && lock.kind == LockKind::Read && lock.waits && lock.pid == -1);
     CHECK(lock.bytes.first == 0 && lock.bytes.last == kEnd);
-    for (const char *line : {"", "12:", "12: ->", "12: POSIX  ADVISORY  WRITE 1234 fe:00:56789 5 9", "12: POSIX  ADVISORY  WRITE 1234 1fe:00:5678 5 9",
-                             "12: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF", "12: POSIX  ADVISORY  UNLCK 1234 fe:00:5678 5 9",
-                             "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5",
-                             "12: POSIX  ADVISORY  WRITE 1x fe:00:5678 5 9", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 -5 9",
-                             "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 9 5", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 99999999999999999999",
-                             "fe:00:5678 fe:00:5678 fe:00:5678 fe:00:5678"})
+    for (const char *line :
+         {"", "12:", "12: ->", "12: POSIX  ADVISORY  WRITE 1234 fe:00:56789 5 9", "12: POSIX  ADVISORY  WRITE 1234 1fe:00:5678 5 9",
+          "12: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF", "12: POSIX  ADVISORY  UNLCK 1234 fe:00:5678 5 9", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678",
+          "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5", "12: POSIX  ADVISORY  WRITE 1x fe:00:5678 5 9", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 -5 9",
+          "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 9 5", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 99999999999999999999",
+          "fe:00:5678 fe:00:5678 fe:00:5678 fe:00:5678"})
         CHECK(!readSystemLock(line, "fe:00:5678", &lock));
 }
 
@@ -664,9 +663,8 @@ void aLookWhileOthersFightNamesNobodyElse(const std::string &path)
             // In several looks somebody may be met twice, but each can have moved on only so far.
             for (const QueueLook::Participant &one : look.participants)
                 CHECK(one.pid == ::getpid() || one.pid <= 0);
-            CHECK(std::is_sorted(look.participants.begin(), look.participants.end(), [](const auto &a, const auto &b) {
-                return a.ticket >= 0 && b.ticket >= 0 && a.ticket < b.ticket;
-            }));
+            CHECK(std::is_sorted(look.participants.begin(), look.participants.end(),
+                                 [](const auto &a, const auto &b) { return a.ticket >= 0 && b.ticket >= 0 && a.ticket < b.ticket; }));
             ++looks;
         }
     });
@@ -766,7 +764,7 @@ void theLastOfSeveralWhoLeaveAtOnceRemovesTheFile(const std::string &path)
     for (int round = 0; round < 1000; ++round) {
         std::vector<std::unique_ptr<LockWorker>> workers;
         for (int i = 0; i < kWorkers; ++i) {
-            workers.push_back(std::make_unique<LockWorker>(path, [] { }));
+            workers.push_back(std::make_unique<LockWorker>(path, [] {}));
             workers.back()->acquire({}, true);
             CHECK(must([&] { return workers.back()->place().ticket == i; }));
         }
@@ -789,7 +787,7 @@ void anEndJustBeforeTheWaitBlocksIsNotLost(const std::string &path)
 {
     TicketLock holder(path);
     CHECK(holder.acquire({}, never).isDone());
-    LockWorker waiter(path, [] { });
+    LockWorker waiter(path, [] {});
     std::mt19937 random(4);
     for (int round = 0; round < 8000; ++round) {
         waiter.acquire({}, true);
@@ -810,7 +808,7 @@ void anEndThatComesBetweenTheLookAndTheWaitIsSentAgain(const std::string &path)
         return;
     TicketLock holder(path);
     CHECK(holder.acquire({}, never).isDone());
-    LockWorker waiter(path, [] { });
+    LockWorker waiter(path, [] {});
     pauseBeforeWait = true;
     waiter.acquire({}, true);
     CHECK(must([] { return pausedBeforeWait.load(); }));
@@ -853,7 +851,7 @@ void aHandOverWakesOnlyTheNext(const std::string &path)
     CHECK(holder.acquire({}, never).isDone());
     std::vector<std::unique_ptr<LockWorker>> waiters;
     for (int i = 0; i < 6; ++i) {
-        waiters.push_back(std::make_unique<LockWorker>(path, [] { }));
+        waiters.push_back(std::make_unique<LockWorker>(path, [] {}));
         waiters.back()->acquire({}, true);
         CHECK(must([&] { return waiters.back()->place().ticket > 0; }));
     }
@@ -879,7 +877,7 @@ void neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp(const std::string &path)
     CHECK(holder.acquire({}, never).isDone());
     std::vector<std::unique_ptr<LockWorker>> waiters;
     for (int i = 0; i < 6; ++i) {
-        waiters.push_back(std::make_unique<LockWorker>(path, [] { }));
+        waiters.push_back(std::make_unique<LockWorker>(path, [] {}));
         waiters.back()->acquire({}, true);
         CHECK(must([&] { return waiters.back()->place().ticket > 0; }));
     }
@@ -898,9 +896,9 @@ void neitherAWaitNorWhatIsLeftOfAnEndedOneWakesUp(const std::string &path)
 
 void anEndedWaitDoesNotEndTheNextOne(const std::string &path)
 {
-    LockWorker holder(path, [] { });
+    LockWorker holder(path, [] {});
     CHECK(holder.tryAcquire({}).isDone());
-    LockWorker waiter(path, [] { });
+    LockWorker waiter(path, [] {});
     for (int round = 0; round < 20; ++round) {
         waiter.acquire({}, true);
         waiter.end();
@@ -919,7 +917,7 @@ void aWorkerThatIsDestroyedLeavesTheLockToOthers(const std::string &path)
 {
     std::atomic<int> notified{0};
     for (int round = 0; round < 500; ++round) {
-        LockWorker other(path, [] { });
+        LockWorker other(path, [] {});
         other.acquire({}, true);
         {
             LockWorker worker(path, [&] { ++notified; });
@@ -942,7 +940,7 @@ void manyWaitersHaveAThreadEachAndAllAreEnded(const std::string &path)
     CHECK(holder.acquire({}, never).isDone());
     std::vector<std::unique_ptr<LockWorker>> waiters;
     for (int i = 0; i < 30; ++i) {
-        waiters.push_back(std::make_unique<LockWorker>(path, [] { }));
+        waiters.push_back(std::make_unique<LockWorker>(path, [] {}));
         waiters.back()->acquire({}, true);
     }
     for (const auto &waiter : waiters)

@@ -55,8 +55,7 @@ int openDescriptors()
     return int(QDir(QStringLiteral("/proc/self/fd")).entryList(QDir::AllEntries | QDir::System | QDir::NoDotAndDotDot).size());
 }
 
-RawLock::RawLock(const QString &path, off_t length)
-    : m_file(::open(QFile::encodeName(path).constData(), O_RDWR | O_CREAT | O_CLOEXEC, 0666))
+RawLock::RawLock(const QString &path, off_t length) : m_file(::open(QFile::encodeName(path).constData(), O_RDWR | O_CREAT | O_CLOEXEC, 0666))
 {
     struct flock lock;
     if (m_file < 0 || (length >= 0 && fcntlOnBytes(m_file, F_OFD_SETLK, F_WRLCK, length, &lock) != 0))

@@ -308,7 +308,12 @@ public:
         if (!m_file.open(QIODevice::WriteOnly))
             return;
         const QString sum = QStringLiteral("%1 faults: %2 functions, %3 places in %4 scenarios, %5 error numbers; %6 wrong outcomes")
-                                .arg(m_faults).arg(m_calls.size()).arg(m_rows.size()).arg(m_scenarios.size()).arg(m_errors.size()).arg(m_wrong);
+                                .arg(m_faults)
+                                .arg(m_calls.size())
+                                .arg(m_rows.size())
+                                .arg(m_scenarios.size())
+                                .arg(m_errors.size())
+                                .arg(m_wrong);
         QString text = QStringLiteral("# Each call fails once\n\n%1.\n\n| while | call | fails with | and then |\n|---|---|---|---|\n").arg(sum);
         for (auto row = m_rows.cbegin(); row != m_rows.cend(); ++row) {
             for (auto outcome = row.value().cbegin(); outcome != row.value().cend(); ++outcome)

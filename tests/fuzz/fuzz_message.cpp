@@ -14,8 +14,8 @@ namespace {
 
 bool operator==(const InstanceMessage &a, const InstanceMessage &b)
 {
-    return a.arguments == b.arguments && a.workingDirectory == b.workingDirectory && a.environment == b.environment
-        && a.activationToken == b.activationToken && a.payload == b.payload;
+    return a.arguments == b.arguments && a.workingDirectory == b.workingDirectory && a.environment == b.environment && a.activationToken == b.activationToken
+        && a.payload == b.payload;
 }
 
 void check(bool condition)

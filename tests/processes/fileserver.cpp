@@ -187,7 +187,11 @@ void answer(const Request &request)
         } else {
             ++file;
             fileExists = true;
-            const struct { fuse_entry_out entry; fuse_open_out open; } out{entry(), {}};
+            const struct
+            {
+                fuse_entry_out entry;
+                fuse_open_out open;
+            } out{entry(), {}};
             reply(request, out);
         }
         break;

@@ -44,7 +44,7 @@ void say(const QByteArray &line)
         std::_Exit(3);
 }
 
-template <typename Enum>
+template<typename Enum>
 QByteArray nameOf(Enum value)
 {
     return QMetaEnum::fromType<Enum>().valueToKey(int(value));
@@ -110,8 +110,7 @@ public:
         else if (activation.payload() == "refuse after") {
             readCommand();
             activation.refuse(QStringLiteral("after all"));
-        }
-        else if (activation.payload() == "dialog")
+        } else if (activation.payload() == "dialog")
             QEventLoop().exec(); // what a modal dialog does
         else if (activation.payload() == "quit")
             QCoreApplication::quit();
@@ -246,8 +245,7 @@ int main(int argc, char **argv)
     }
     QCoreApplication application(argc, argv);
     QObject::connect(&instance, &SingleInstance::activated, &application, [&](const Activation &activation) { program.onActivated(activation); });
-    QObject::connect(&instance, &SingleInstance::takeOverFailed, &application,
-                     [](const LockError &error) { say("takeover failed " + nameOf(error.code())); });
+    QObject::connect(&instance, &SingleInstance::takeOverFailed, &application, [](const LockError &error) { say("takeover failed " + nameOf(error.code())); });
     QObject::connect(&instance, &SingleInstance::lost, &application, [] { say("lost"); });
     QObject::connect(&instance, &SingleInstance::handedOver, &application, [] {
         say("handed over");
@@ -264,8 +262,8 @@ int main(int argc, char **argv)
     if (chain > 0) { // with the first message, so that somebody is there each time
         QObject::connect(&instance, &SingleInstance::activated, &application, [&] {
             if (!std::exchange(restarting, true))
-                QMetaObject::invokeMethod(&application, [&] { program.restart(QCoreApplication::applicationFilePath(), QDeadlineTimer(60'000)); },
-                                          Qt::QueuedConnection);
+                QMetaObject::invokeMethod(
+                    &application, [&] { program.restart(QCoreApplication::applicationFilePath(), QDeadlineTimer(60'000)); }, Qt::QueuedConnection);
         });
     }
     QSocketNotifier input(STDIN_FILENO, QSocketNotifier::Read);

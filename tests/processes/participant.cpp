@@ -171,10 +171,10 @@ private:
     void onFailed(const LockError &error)
     {
         if (m_mode == Mode::Told || m_mode == Mode::Serve)
-            say("failed " + QByteArray(QMetaEnum::fromType<LockError::Code>().valueToKey(int(error.code()))) + ' '
-                + QByteArray::number(error.holder().pid()));
+            say("failed " + QByteArray(QMetaEnum::fromType<LockError::Code>().valueToKey(int(error.code()))) + ' ' + QByteArray::number(error.holder().pid()));
         else if (error.code() == LockError::Code::Held || error.code() == LockError::Code::Cancelled)
-            QMetaObject::invokeMethod(this, [this] { next(); }, Qt::QueuedConnection);
+            QMetaObject::invokeMethod(
+                this, [this] { next(); }, Qt::QueuedConnection);
         else
             say("failed " + error.message().toLocal8Bit());
     }

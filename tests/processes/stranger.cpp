@@ -55,8 +55,7 @@ int main(int argc, char **argv)
             off_t first = 0;
             off_t count = 0;
             std::cin >> kind >> first >> count;
-            const bool locked = setLock(file, command == "own" ? F_OFD_SETLK : F_SETLK,
-                                        kind == "read" ? F_RDLCK : F_WRLCK, first, count);
+            const bool locked = setLock(file, command == "own" ? F_OFD_SETLK : F_SETLK, kind == "read" ? F_RDLCK : F_WRLCK, first, count);
             say(locked ? "locked" : "refused");
         } else if (command == "unlock") {
             setLock(file, F_OFD_SETLK, F_UNLCK, 0, 0);

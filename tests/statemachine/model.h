@@ -62,11 +62,11 @@ public:
 
     // Of the attempt under way.
     bool isCancelled = false;
-    bool wasFree = false;         // at some moment since it began, nobody else held the lock
-    bool wasHeld = false;         // at some moment since it began, somebody else did
-    bool hasTicket = false;       // for sure
+    bool wasFree = false;   // at some moment since it began, nobody else held the lock
+    bool wasHeld = false;   // at some moment since it began, somebody else did
+    bool hasTicket = false; // for sure
     bool attemptRemoves = true;
-    bool releaseRemoves = true;   // of the last release
+    bool releaseRemoves = true; // of the last release
     std::chrono::milliseconds attemptTimeout{-1};
     Clock::time_point began;
     Clock::time_point cancelled;
@@ -140,10 +140,7 @@ public:
         const bool isQueued = state == State::Acquiring && hasTicket && !isCancelled && (attemptTimeout < 0ms || attemptTimeout > 1s);
         return (third.holds && third.isAtPath) || (state == State::Acquired && isAtPath) || isQueued;
     }
-    bool isFreeFor(const Other &other) const
-    {
-        return !isHeldFor(other) && (state == State::Released || state == State::Acquired);
-    }
+    bool isFreeFor(const Other &other) const { return !isHeldFor(other) && (state == State::Released || state == State::Acquired); }
 
     void acquire(Other &other)
     {

@@ -144,20 +144,47 @@ void Play::perform(const Step &step)
 void Play::act(Do what)
 {
     switch (what) {
-    case Do::Acquire: acquire(); break;
-    case Do::TryAcquire: tryAcquire(); break;
-    case Do::Cancel: cancel(); break;
-    case Do::Release: release(); break;
-    case Do::LookForAcquired: wait(State::Acquired, false); break;
-    case Do::LookForReleased: wait(State::Released, false); break;
-    case Do::WaitForAcquired: wait(State::Acquired, true); break;
-    case Do::WaitForReleased: wait(State::Released, true); break;
-    case Do::ProcessEvents: processEvents(false); break;
-    case Do::ProcessAllEvents: processEvents(true); break;
-    case Do::DeleteAndCreate: destroy(); break;
-    case Do::UseInAnotherThread: useInAnotherThread(); break;
-    case Do::AskPosition: askPosition(); break;
-    default: break;
+    case Do::Acquire:
+        acquire();
+        break;
+    case Do::TryAcquire:
+        tryAcquire();
+        break;
+    case Do::Cancel:
+        cancel();
+        break;
+    case Do::Release:
+        release();
+        break;
+    case Do::LookForAcquired:
+        wait(State::Acquired, false);
+        break;
+    case Do::LookForReleased:
+        wait(State::Released, false);
+        break;
+    case Do::WaitForAcquired:
+        wait(State::Acquired, true);
+        break;
+    case Do::WaitForReleased:
+        wait(State::Released, true);
+        break;
+    case Do::ProcessEvents:
+        processEvents(false);
+        break;
+    case Do::ProcessAllEvents:
+        processEvents(true);
+        break;
+    case Do::DeleteAndCreate:
+        destroy();
+        break;
+    case Do::UseInAnotherThread:
+        useInAnotherThread();
+        break;
+    case Do::AskPosition:
+        askPosition();
+        break;
+    default:
+        break;
     }
 }
 

@@ -5,7 +5,7 @@
 #include <QtLockFile/LockFile>
 
 #ifdef _FILE_OFFSET_BITS
-#error "a definition of the library's own has leaked"
+#    error "a definition of the library's own has leaked"
 #endif
 
 class Counter : public QObject
