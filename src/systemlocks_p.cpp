@@ -18,6 +18,9 @@
 //     12: -> OFDLCK ADVISORY  READ  -1 fe:00:5678 0 EOF
 //
 // There may be thousands, of all programs, so a line is first looked through for the file.
+//
+// The kernel hands out no more than a page at once, and finds the next by counting: where locks came or went in
+// between, one may be told of twice, or not at all.
 
 namespace QtLockFile::Internal {
 
@@ -45,7 +48,7 @@ std::string readAll(const char *path)
     const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return text;
-    char page[4096]; // the kernel hands out no more at once
+    char page[4096];
     for (;;) {
         const ssize_t size = ::read(descriptor, page, sizeof page);
         if (size > 0)
@@ -57,8 +60,7 @@ std::string readAll(const char *path)
     return text;
 }
 
-} // namespace
-
+// Tells whether it is a line of that file.
 bool readSystemLock(std::string_view line, std::string_view id, SystemLock *lock)
 {
     if (line.find(id) == std::string_view::npos)
@@ -90,19 +92,56 @@ bool readSystemLock(std::string_view line, std::string_view id, SystemLock *lock
     return lock->bytes.first >= 0 && lock->bytes.last >= lock->bytes.first;
 }
 
+bool areEqual(const SystemLock &a, const SystemLock &b)
+{
+    return a.owner == b.owner && a.kind == b.kind && a.pid == b.pid && a.bytes.first == b.bytes.first && a.bytes.last == b.bytes.last;
+}
+
+} // namespace
+
+std::vector<SystemLock> parseSystemLocks(std::string_view text, std::string_view id)
+{
+    struct Waiters
+    {
+        SystemLock behind;
+        std::vector<SystemLock> locks;
+    };
+    std::vector<SystemLock> result;
+    std::vector<Waiters> all;
+    Waiters *current = nullptr; // of the last lock, if one has been read
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        SystemLock lock;
+        if (!readSystemLock(line, id, &lock))
+            continue;
+        if (!lock.waits) {
+            result.push_back(lock);
+            current = nullptr;
+            continue;
+        }
+        if (result.empty())
+            continue; // behind nothing that can be understood
+        if (!current) {
+            const SystemLock &behind = result.back();
+            const auto told = std::find_if(all.begin(), all.end(), [&](const Waiters &one) { return areEqual(one.behind, behind); });
+            // Two that share the same bytes look the same, but only behind the first of them anybody waits.
+            if (told != all.end())
+                all.erase(told);
+            current = &all.emplace_back(Waiters{behind, {}});
+        }
+        current->locks.push_back(lock);
+    }
+    for (const Waiters &waiters : all)
+        result.insert(result.end(), waiters.locks.begin(), waiters.locks.end());
+    return result;
+}
+
 std::vector<SystemLock> systemLocksOf(FileId file)
 {
     char id[64];
     std::snprintf(id, sizeof id, "%02x:%02x:%ju", major(file.device), minor(file.device), uintmax_t(file.inode));
-    std::vector<SystemLock> result;
-    const std::string text = readAll("/proc/locks");
-    for (std::string_view left = text; !left.empty();) {
-        const std::string_view line = left.substr(0, left.find('\n'));
-        left.remove_prefix(std::min(line.size() + 1, left.size()));
-        if (SystemLock lock; readSystemLock(line, id, &lock))
-            result.push_back(lock);
-    }
-    return result;
+    return parseSystemLocks(readAll("/proc/locks"), id);
 }
 
 } // namespace QtLockFile::Internal

@@ -27,8 +27,9 @@ struct SystemLock
 // stat(2) (btrfs), there are none.
 std::vector<SystemLock> systemLocksOf(FileId file);
 
-// Reads one line. Tells whether it is that of a lock on bytes of the file that /proc calls `id`, as in "fe:00:5678".
-bool readSystemLock(std::string_view line, std::string_view id, SystemLock *lock);
+// The locks on bytes of the file that /proc calls `id`, as in "fe:00:5678", in a text like that of /proc/locks: first
+// those that are locked, then those that wait.
+std::vector<SystemLock> parseSystemLocks(std::string_view text, std::string_view id);
 
 } // namespace QtLockFile::Internal
 

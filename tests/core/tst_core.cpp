@@ -267,20 +267,82 @@ void aQueueOfThousandTicketsHasItsLowestAndHighestFound(const std::string &path)
 
 void aLineOfTheSystemsListIsReadOnlyIfItIsOfTheFile(const std::string &)
 {
-    SystemLock lock;
-    CHECK(readSystemLock("12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 9", "fe:00:5678", &lock));
-    CHECK(lock.owner == SystemLock::Owner::Process && lock.kind == LockKind::Write && !lock.waits && lock.pid == 1234);
-    CHECK(lock.bytes.first == 5 && lock.bytes.last == 9);
-    CHECK(readSystemLock("7:   -> OFDLCK ADVISORY  READ  -1 fe:00:5678 0 EOF", "fe:00:5678", &lock));
-    CHECK(lock.owner == SystemLock::Owner::OpenFile && lock.kind == LockKind::Read && lock.waits && lock.pid == -1);
-    CHECK(lock.bytes.first == 0 && lock.bytes.last == kEnd);
+    const std::vector<SystemLock> locks = parseSystemLocks("12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 9\n"
+                                                           "12:   -> OFDLCK ADVISORY  READ  -1 fe:00:5678 0 EOF\n",
+                                                           "fe:00:5678");
+    CHECK(locks.size() == 2);
+    CHECK(locks[0].owner == SystemLock::Owner::Process && locks[0].kind == LockKind::Write && !locks[0].waits && locks[0].pid == 1234);
+    CHECK(locks[0].bytes.first == 5 && locks[0].bytes.last == 9);
+    CHECK(locks[1].owner == SystemLock::Owner::OpenFile && locks[1].kind == LockKind::Read && locks[1].waits && locks[1].pid == -1);
+    CHECK(locks[1].bytes.first == 0 && locks[1].bytes.last == kEnd);
     for (const char *line :
          {"", "12:", "12: ->", "12: POSIX  ADVISORY  WRITE 1234 fe:00:56789 5 9", "12: POSIX  ADVISORY  WRITE 1234 1fe:00:5678 5 9",
           "12: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF", "12: POSIX  ADVISORY  UNLCK 1234 fe:00:5678 5 9", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678",
           "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5", "12: POSIX  ADVISORY  WRITE 1x fe:00:5678 5 9", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 -5 9",
           "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 9 5", "12: POSIX  ADVISORY  WRITE 1234 fe:00:5678 5 99999999999999999999",
-          "fe:00:5678 fe:00:5678 fe:00:5678 fe:00:5678"})
-        CHECK(!readSystemLock(line, "fe:00:5678", &lock));
+          "fe:00:5678 fe:00:5678 fe:00:5678 fe:00:5678", "12:   -> OFDLCK ADVISORY  READ  -1 fe:00:5678 0 EOF"})
+        CHECK(parseSystemLocks(line, "fe:00:5678").empty());
+}
+
+void whoWaitsIsToldOfOnceThoughTheLockIsToldOfTwice(const std::string &)
+{
+    const std::string holder = "12: OFDLCK ADVISORY  WRITE -1 fe:00:5678 0 EOF\n";
+    const std::string sharer = "13: POSIX  ADVISORY  READ  77 fe:00:5678 0 EOF\n";
+    const std::string waiter = "12: -> POSIX  ADVISORY  WRITE 88 fe:00:5678 0 EOF\n";
+    const std::string other = "12: -> POSIX  ADVISORY  WRITE 99 fe:00:5678 0 EOF\n";
+    const auto waiting = [](const std::string &text) {
+        std::vector<pid_t> pids;
+        for (const SystemLock &lock : parseSystemLocks(text, "fe:00:5678")) {
+            if (lock.waits)
+                pids.push_back(lock.pid);
+        }
+        return pids;
+    };
+    CHECK((waiting(holder + waiter + other) == std::vector<pid_t>{88, 99}));
+    CHECK((waiting(holder + waiter + holder + waiter + other) == std::vector<pid_t>{88, 99})); // as it was the second time
+    CHECK((waiting(holder + waiter + other + sharer + holder + other) == std::vector<pid_t>{99}));
+    CHECK((waiting(holder + waiter + sharer + other) == std::vector<pid_t>{88, 99})); // behind two different ones
+    CHECK((waiting(sharer + waiter + sharer) == std::vector<pid_t>{88}));             // whose second has nobody behind it
+}
+
+void whoWaitsIsSeenOnceWhateverOthersLockMeanwhile(const std::string &path)
+{
+    const int holder = openBytes(path);
+    CHECK(tryLock(holder, LockKind::Write, kAllBytes) == 0);
+    LockWorker waiter(path, nullptr);
+    waiter.acquire({}, true);
+    OpenFile file;
+    CHECK(file.openToLook(path) == 0);
+    const auto waiting = [&] {
+        const std::vector<SystemLock> locks = systemLocksOf(file.id());
+        return std::count_if(locks.begin(), locks.end(), [](const SystemLock &lock) { return lock.waits; });
+    };
+    CHECK(must([&] { return waiting() == 1; }));
+
+    const std::string elsewhere = path + ".other";
+    std::atomic<bool> over{false};
+    std::thread busy([&] {
+        constexpr int kLocks = 300; // some pages
+        std::mt19937 random(1);
+        const int other = openBytes(elsewhere);
+        while (!over) {
+            const Offset byte = 2 * Offset(random() % kLocks);
+            tryLock(other, LockKind::Write, {byte, byte});
+            const Offset gone = 2 * Offset(random() % kLocks);
+            unlock(other, {gone, gone});
+        }
+        ::close(other);
+    });
+    for (int i = 0; i < 2000; ++i)
+        CHECK(waiting() <= 1);
+    over = true;
+    busy.join();
+    ::unlink(elsewhere.c_str());
+    unlock(holder, kAllBytes);
+    CHECK(waiter.waitForEvent(in(kLong)));
+    waiter.release(true);
+    CHECK(waiter.waitUntilIdle(in(kLong)));
+    ::close(holder);
 }
 
 void whatTheSystemsListMissesIsAskedFor(const std::string &path)
@@ -1081,6 +1143,8 @@ int main(int argc, char **argv)
     RUN(theLowestTheHighestAndAllLocksAreFoundAmongRandomOnes);
     RUN(aQueueOfThousandTicketsHasItsLowestAndHighestFound);
     RUN(aLineOfTheSystemsListIsReadOnlyIfItIsOfTheFile);
+    RUN(whoWaitsIsToldOfOnceThoughTheLockIsToldOfTwice);
+    RUN(whoWaitsIsSeenOnceWhateverOthersLockMeanwhile);
     RUN(whatTheSystemsListMissesIsAskedFor);
     RUN(manyInOneProcessAreAllSeen);
     RUN(threadsThatRemoveTheFileNeverHoldAtOnceAndLeaveNone);
