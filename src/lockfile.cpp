@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockfile.h"
+#include "forkguard_p.h"
 #include "lockerror_p.h"
 #include "lockfile_p.h"
 #include "lockpath_p.h"
@@ -215,6 +216,7 @@ void LockFilePrivate::watchQueue()
     if (!(state == State::Acquired && !lossTold && q->isSignalConnected(lost)) && !(state == State::Acquiring && q->isSignalConnected(positionChanged)))
         return;
     watch = std::make_unique<QueueSubscription>(nativePath(path), [this, current = watches](const QueueLook &look) {
+        const ForkGuard guard;
         QMetaObject::invokeMethod(
             q,
             [this, current, look] {
@@ -363,7 +365,7 @@ bool LockFilePrivate::absorb()
 void LockFilePrivate::deliverLater()
 {
     // One event at a time: where no event loop runs they would pile up.
-    if (!deliveryPosted->exchange(true)) {
+    if (const ForkGuard guard; !deliveryPosted->exchange(true)) {
         // It may also be thrown away, as by the end of a QCoreApplication.
         std::shared_ptr<void> thrownAway(nullptr, [posted = deliveryPosted](void *) { *posted = false; });
         QMetaObject::invokeMethod(

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "lockwatcher.h"
+#include "forkguard_p.h"
 #include "lockpath_p.h"
 #include "queuemonitor_p.h"
 
@@ -20,8 +21,10 @@ public:
     // On the thread that looks: naming the participants reads /proc, which is not for the user interface.
     void onLook(const QueueLook &look)
     {
+        const LockQueue next(path, look);
+        const ForkGuard guard;
         QMetaObject::invokeMethod(
-            q, [this, next = LockQueue(path, look)] { setQueue(next); }, Qt::QueuedConnection);
+            q, [this, next] { setQueue(next); }, Qt::QueuedConnection);
     }
 
     void setQueue(const LockQueue &next)

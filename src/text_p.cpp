@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "text_p.h"
+#include "forkguard_p.h"
 
 #include <QtCore/qcoreapplication.h>
 #include <QtCore/qlocale.h>
@@ -68,7 +69,11 @@ QString Text::translated(const char *context, const char *text, const char *comm
     QString byApplication = QCoreApplication::translate(context, text, comment, n);
     if (byApplication != withNumber(QString::fromUtf8(text), n))
         return byApplication;
-    const QTranslator *translator = translatorFor(QLocale());
+    const QTranslator *translator = nullptr;
+    {
+        const ForkGuard guard; // the first use of QLocale makes what all others wait for
+        translator = translatorFor(QLocale());
+    }
     const QString byUs = translator ? translator->translate(context, text, comment, n) : QString();
     return byUs.isEmpty() ? byApplication : withNumber(byUs, n);
 }

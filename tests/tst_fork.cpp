@@ -178,7 +178,9 @@ private Q_SLOTS:
     void aLockIsFreeAtOnceWhenTheParentIsKilledWhileTheChildLives();
     void noForkWhileAnotherThreadAcquiresLeavesTheLockWithTheChild();
     void aChildMadeInTheMidstOfAttemptsCanAcquire();
-    void aChildMadeInTheMidstOfTheFirstUseCanAcquire();
+    void aChildMadeWhileAResultArrivesCanAcquire();
+    void aChildMadeInTheMidstOfTheFirstUseIsNotStuck_data();
+    void aChildMadeInTheMidstOfTheFirstUseIsNotStuck();
     void aProgramThatWasStartedInheritsNothing_data();
     void aProgramThatWasStartedInheritsNothing();
 
@@ -585,13 +587,44 @@ void tst_Fork::aChildMadeInTheMidstOfAttemptsCanAcquire()
     QVERIFY(!cycles.areStuck());
 }
 
-void tst_Fork::aChildMadeInTheMidstOfTheFirstUseCanAcquire()
+// Who posts an event has the list of the receiver's thread locked meanwhile.
+void tst_Fork::aChildMadeWhileAResultArrivesCanAcquire()
 {
+    if (!kAllocatorSurvivesFork)
+        QSKIP("the allocator of AddressSanitizer does not survive a fork while another thread allocates", "");
+    QObject receiver;
+    for (int i = 0; i < 400'000; ++i) // which have to be moved for each event that comes before them, so that it takes a while
+        QCoreApplication::postEvent(&receiver, new QEvent(QEvent::User), Qt::LowEventPriority);
+    for (int i = 0; i < 40; ++i) {
+        LockFile lock(m_path);
+        lock.acquire();
+        while (descriptorsTo(m_path, ::getpid()) == 0 && lock.state() == State::Acquiring)
+            std::this_thread::yield();
+        Child child([&](const Child &) {
+            LockFile other(m_path + QStringLiteral(".child"));
+            other.acquire();
+            return holds(other.waitForAcquired(kLong), "the child has a lock of its own");
+        });
+        QVERIFY(child.wasTrue());
+        QVERIFY(lock.waitForAcquired(kLong));
+    }
+}
+
+void tst_Fork::aChildMadeInTheMidstOfTheFirstUseIsNotStuck_data()
+{
+    QTest::addColumn<QString>("use");
+    QTest::newRow("of an attempt that succeeds") << QStringLiteral("acquire");
+    QTest::newRow("of an attempt that is refused") << QStringLiteral("refuse");
+}
+
+void tst_Fork::aChildMadeInTheMidstOfTheFirstUseIsNotStuck()
+{
+    QFETCH(const QString, use);
     if (!kAllocatorSurvivesFork)
         QSKIP("the allocator of AddressSanitizer does not survive a fork while another thread allocates", "");
     // Each in a process of its own: only one use is the first.
     for (int i = 0; i < 200; ++i) {
-        const QStringList arguments{m_path, QString::number(i % 2 == 0 ? i : 200 + i)};
+        const QStringList arguments{use, m_path, QString::number(i % 2 == 0 ? i : 200 + i)};
         QCOMPARE(QProcess::execute(QStringLiteral(FIRSTUSE_PROGRAM), arguments), 0);
     }
     QFile::remove(m_path); // the children leave by _exit()
