@@ -50,8 +50,10 @@ public:
 
     /*!
         Looks at the lock file at \a path, from any thread. Opens it to read, reads nothing, takes no lock, creates
-        nothing and never waits for a lock; a file server that does not answer can still keep it waiting. A file that
-        does not exist is free.
+        nothing and never waits for a lock; a file server that does not answer can still keep it waiting. Where somebody
+        holds the lock it may take some ten milliseconds: programs that wait for the whole file are told of by
+        /proc/locks alone, and before the kernel hands that out it waits until each processor has gone on to something
+        else. A file that does not exist is free.
     */
     static LockQueue of(const QString &path);
 

@@ -23,7 +23,8 @@ class LockWatcherPrivate;
     fails an acquisition.
 
     **What it does not.** Kernel locks raise no event. A program other than a LockFile that locks the whole file is
-    seen when it opens or closes it, or at the next event of another cause, and not at the moment of its locking.
+    seen when it opens or closes it, or at the next event of another cause, and not at the moment of its locking; that
+    it waits is seen up to a third of a second later.
     Whether a process is stopped is as of the last change. On file systems that others change without our kernel's
     knowing (NFS, SMB, FUSE and their like), and where the user's limit of inotify(7) is reached, it looks every two
     seconds instead.

@@ -98,8 +98,17 @@ void addTicketless(const std::vector<SystemLock> &listed, std::vector<QueueLook:
     }
 }
 
+// Whether to read all locks of the system takes less time than to ask for each ticket.
+bool areMany(int descriptor)
+{
+    FoundLock lowest;
+    FoundLock highest;
+    return findLowestLock(descriptor, LockKind::Read, kTickets, &lowest) == 0 && lowest.found && lowest.bytes.first == lowest.bytes.last
+        && findHighestLock(descriptor, LockKind::Read, kTickets, &highest) == 0 && highest.bytes.last - lowest.bytes.first > kFewTickets;
+}
+
 // False if what was found does not belong together.
-bool lookOnce(const OpenFile &file, QueueLook *look)
+bool lookOnce(const OpenFile &file, Extent extent, QueueLook *look)
 {
     const int descriptor = file.descriptor();
     *look = {};
@@ -112,7 +121,8 @@ bool lookOnce(const OpenFile &file, QueueLook *look)
         look->since = -1;
         return true;
     }
-    const std::vector<SystemLock> listed = systemLocksOf(file.id());
+    look->isWhole = extent == Extent::Whole || areMany(descriptor);
+    const std::vector<SystemLock> listed = look->isWhole ? systemLocksOf(file.id()) : std::vector<SystemLock>();
     const SystemLocks told = inOrder(listed);
     std::vector<FoundLock> tickets;
     look->error = findTickets(descriptor, kTickets, told, &tickets);
@@ -181,25 +191,25 @@ bool procHasOwnPids()
     return ::readlink("/proc/self", self, sizeof self - 1) > 0 && std::to_string(::getpid()) == self;
 }
 
-QueueLook lookAtQueue(const OpenFile &file)
+QueueLook lookAtQueue(const OpenFile &file, Extent extent)
 {
     QueueLook look;
     for (int looks = 0; looks < kMostLooks; ++looks) {
-        if (lookOnce(file, &look))
+        if (lookOnce(file, extent, &look))
             return look;
     }
     look.since = -1; // true or absent
     return look;
 }
 
-QueueLook lookAtQueue(const std::string &path)
+QueueLook lookAtQueue(const std::string &path, Extent extent)
 {
     QueueLook look;
     OpenFile file;
     const int error = file.openToLook(path);
     if (error != ENOENT)
         look.error = error;
-    return file.isOpen() ? lookAtQueue(file) : look;
+    return file.isOpen() ? lookAtQueue(file, extent) : look;
 }
 
 int countTicketsBefore(const std::string &path, const Place &place)

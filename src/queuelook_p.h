@@ -26,6 +26,7 @@ struct QueueLook
     FileId file;                           // the file at the path, also where it is no lock file; none if there is none or it is not known
     std::vector<Participant> participants; // the holder first, then who waits, in order
     Offset since = -1;                     // milliseconds after the epoch, -1: not known
+    bool isWhole = true;                   // those without a ticket were looked for, too
 
     // Whether the path is known to lead to something else than this file, or nowhere.
     bool leadsElsewhere(FileId other) const { return !(file == other) && (error == 0 || error == ENOTDIR || !(file == FileId())); }
@@ -36,11 +37,17 @@ struct QueueLook
     }
 };
 
-// Looks at the file at the path. Takes no lock, creates nothing, never waits for a lock.
-QueueLook lookAtQueue(const std::string &path);
+// Tickets: the holder and who waits with a ticket, of whom calls of fcntl(2) tell in microseconds. Whole: who waits
+// without one, too. Of them /proc/locks alone tells, and to read that may take some ten milliseconds: the kernel first
+// waits until each processor has gone on to something else (locks_start() of fs/locks.c, percpu_down_write()).
+enum class Extent { Tickets, Whole };
+
+// Looks at the file at the path. Takes no lock, creates nothing, never waits for a lock. Where there are very many
+// tickets it looks at the whole in any case.
+QueueLook lookAtQueue(const std::string &path, Extent extent = Extent::Whole);
 
 // Looks at a file that is open already.
-QueueLook lookAtQueue(const OpenFile &file);
+QueueLook lookAtQueue(const OpenFile &file, Extent extent = Extent::Whole);
 
 using SystemLocks = std::vector<SystemLock>; // in the order of the bytes
 

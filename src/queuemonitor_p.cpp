@@ -66,7 +66,8 @@ using Subscribers = std::vector<std::shared_ptr<QueueSubscriber>>;
 constexpr std::array kLooksAfterEvent{milliseconds(0), milliseconds(5), milliseconds(25)};
 constexpr milliseconds kShortestPause{1};
 constexpr milliseconds kLongestPause{20};
-constexpr int kPausePerLook = 4; // a fifth of a processor at most, unless the queue is very long
+constexpr milliseconds kWholeAtLatest{250}; // after an event, however much else happens
+constexpr int kPausePerLook = 4;            // a fifth of a processor at most, unless the queue is very long
 constexpr milliseconds kSlowPoll{2000};
 constexpr int kMostMoves = 10; // of the file while it is being looked for; then look again soon
 
@@ -132,6 +133,18 @@ std::vector<std::string> ancestorsOf(const std::string &path)
     return ancestors;
 }
 
+// Who was seen waiting without a ticket, and was not looked for this time, is taken to be waiting still.
+void keepTicketless(const QueueLook &before, QueueLook *look)
+{
+    if (look->participants.empty() || before.participants.empty() || !(before.file == look->file))
+        return;
+    const pid_t holder = look->participants.front().pid;
+    for (auto it = before.participants.begin() + 1; it != before.participants.end(); ++it) {
+        if (it->ticket < 0 && (it->pid <= 0 || it->pid != holder))
+            look->participants.push_back(*it);
+    }
+}
+
 class Watch;
 
 // The inotify instance and who is interested in which of its watches.
@@ -181,6 +194,7 @@ private:
     Clock::time_point m_event = Clock::now();
     size_t m_looksDone = 0; // since the event
     Clock::time_point m_lastLook{};
+    Clock::time_point m_wholeDue = Clock::time_point::max(); // at the latest
     Clock::time_point m_pauseUntil{};
     bool m_looked = false;
     QueueLook m_look;
@@ -267,6 +281,7 @@ void Watch::onEvent(const char *name, Clock::time_point now)
         return;
     m_event = now;
     m_looksDone = 0;
+    m_wholeDue = std::min(m_wholeDue, now + kWholeAtLatest);
 }
 
 void Watch::onWatchGone(int id)
@@ -329,8 +344,15 @@ void Watch::look(const Subscribers &subscribers, Clock::time_point now)
     QueueLook look;
     look.error = m_error == ENOENT ? 0 : m_error;
     look.file = m_file.id();
-    if (m_file.isOpen())
-        look = lookAtQueue(m_file);
+    if (m_file.isOpen()) {
+        // The whole takes its time, and can wait until things have calmed down, but not for ever.
+        const bool wantsWhole = m_looksDone == kLooksAfterEvent.size() || now >= m_wholeDue;
+        look = lookAtQueue(m_file, wantsWhole ? Extent::Whole : Extent::Tickets);
+        if (look.isWhole)
+            m_wholeDue = Clock::time_point::max();
+        else
+            keepTicketless(m_look, &look);
+    }
     const bool changed = !std::exchange(m_looked, true) || !(look == m_look);
     m_look = std::move(look);
     for (const auto &subscriber : subscribers) {

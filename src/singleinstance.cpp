@@ -158,7 +158,7 @@ LockParticipant SingleInstance::primary() const
 {
     if (!d->lock)
         return {};
-    const QueueLook look = lookAtQueue(QFile::encodeName(d->lock->path()).toStdString());
+    const QueueLook look = lookAtQueue(QFile::encodeName(d->lock->path()).toStdString(), Extent::Tickets);
     return look.participants.empty() ? LockParticipant() : LockParticipant::ofProcess(look.participants.front().pid);
 }
 

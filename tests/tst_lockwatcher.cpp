@@ -172,6 +172,8 @@ private Q_SLOTS:
     void followsAFileWithContent();
     void seesAPeerThatOpensAndCloses();
     void seesAPeerThatIsKilled();
+    void aWaitingPeerStaysWhileOthersOpenTheFile();
+    void seesAPeerThatBeginsToWaitThoughTheFileIsNeverAtRest();
     void seesALockThatComesAMomentAfterTheOpening();
     void followsAFileThatComesAndGoes();
     void followsAFileThatIsReplaced();
@@ -413,6 +415,40 @@ void tst_LockWatcher::seesAPeerThatIsKilled()
         peer->kill();
         QVERIFY(watched.becomesFree());
     }
+}
+
+// Who waits without a ticket is looked for at the last look after an event only.
+void tst_LockWatcher::aWaitingPeerStaysWhileOthersOpenTheFile()
+{
+    const Others holder = queueOf(1, m_path);
+    QCOMPARE(holder.size(), size_t(1));
+    const auto peer = Other::peer(m_path);
+    peer->say("open lock");
+    Watched watched(m_path);
+    QVERIFY(must([&] { return watched.watcher.queue().waiters().size() == 1; }));
+    QVERIFY(watched.rests());
+    bool isGone = false;
+    QObject::connect(&watched.watcher, &LockWatcher::queueChanged, &watched.watcher, [&](const LockQueue &queue) { isGone |= queue.waiters().isEmpty(); });
+    for (int i = 0; i < 5; ++i) {
+        QCOMPARE(::close(::open(QFile::encodeName(m_path).constData(), O_RDONLY | O_CLOEXEC)), 0);
+        QVERIFY(never([&] { return isGone; }));
+    }
+    peer->kill();
+    QVERIFY(must([&] { return isGone; }));
+}
+
+void tst_LockWatcher::seesAPeerThatBeginsToWaitThoughTheFileIsNeverAtRest()
+{
+    const Others holder = queueOf(1, m_path);
+    QCOMPARE(holder.size(), size_t(1));
+    Watched watched(m_path);
+    QVERIFY(must([&] { return watched.watcher.queue().isHeld(); }));
+    const auto peer = Other::peer(m_path);
+    peer->say("open lock");
+    QVERIFY(must([&] {
+        ::close(::open(QFile::encodeName(m_path).constData(), O_RDONLY | O_CLOEXEC));
+        return watched.watcher.queue().waiters().size() == 1;
+    }));
 }
 
 // The event of the opening is all that the watcher gets to know, and the first look after it finds nothing.
