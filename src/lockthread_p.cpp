@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <memory>
 #include <mutex>
 #include <utility>
+#include <vector>
 
 #include <climits>
 #include <pthread.h>
@@ -47,20 +47,18 @@ namespace {
 constexpr size_t kStackSize = 256 * 1024; // reserved, not used: a wait touches about two pages
 constexpr size_t kMostIdle = 4;
 constexpr long kResendNanoseconds = 1'000'000;
+constexpr long kLateNanoseconds = 200'000; // a caller who goes on to wait has done so by then
 
-struct Job
-{
-    std::function<void()> run;
-    const void *key = nullptr;
-};
+} // namespace
 
 struct Threads
 {
-    std::mutex mutex; // guards all of this
-    std::condition_variable work;
-    std::deque<Job> jobs; // never more than idle threads
-    size_t idle = 0;
+    std::mutex mutex; // guards all of this, and the jobs of the threads
+    std::vector<LockThread *> idle;
+    std::vector<LockThread *> assigned; // have a job and have not begun it
 };
+
+namespace {
 
 Threads *threadsOfProcess = nullptr; // replaced in a forked child, which has none of them; never destroyed, they may outlive main()
 
@@ -125,14 +123,29 @@ LockThread *LockThread::current(int *error)
     return currentThread;
 }
 
-int LockThread::run(std::function<void()> job, const void *key)
+LockThread::LockThread()
+{
+    sem_init(&m_wake, 0, 0);
+}
+
+LockThread::~LockThread()
+{
+    sem_destroy(&m_wake);
+}
+
+int LockThread::run(std::function<void()> job, const void *key, Start start)
 {
     Threads &all = threads();
-    std::unique_lock guard(all.mutex);
-    if (all.idle > all.jobs.size()) {
-        all.jobs.push_back({std::move(job), key});
-        guard.unlock();
-        all.work.notify_one();
+    const std::lock_guard guard(all.mutex); // also while it is woken: once it has the job it may be gone at any time
+    if (!all.idle.empty()) {
+        LockThread *const thread = all.idle.back();
+        all.idle.pop_back();
+        thread->assign(&all, std::move(job), key);
+        thread->m_late = start == Start::Late && thread->m_hasTimer && installHandler() == 0;
+        if (thread->m_late)
+            thread->setTimer(kLateNanoseconds, 0);
+        else
+            sem_post(&thread->m_wake);
         return 0;
     }
     if (interruptSignal() == 0)
@@ -148,82 +161,105 @@ int LockThread::run(std::function<void()> job, const void *key)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, std::max<size_t>(kStackSize, size_t(std::max(0L, sysconf(_SC_THREAD_STACK_MIN)))));
-    pthread_t thread;
+    auto thread = std::unique_ptr<LockThread>(new LockThread);
+    pthread_t id;
     pthread_sigmask(SIG_SETMASK, &ours, &before); // a new thread inherits it
-    const int error = pthread_create(&thread, &attributes, main, nullptr);
+    const int error = pthread_create(&id, &attributes, main, thread.get());
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
-    if (error != 0)
-        return error;
-    // It counts as idle until it takes the job, which may be withdrawn before.
-    ++all.idle;
-    all.jobs.push_back({std::move(job), key});
-    return 0;
+    if (error == 0)
+        thread.release()->assign(&all, std::move(job), key); // it looks for it with the mutex locked
+    return error;
+}
+
+void LockThread::assign(Threads *all, std::function<void()> job, const void *key)
+{
+    m_job = std::move(job);
+    m_key = key;
+    all->assigned.push_back(this);
 }
 
 void LockThread::withdraw(const void *key)
 {
     Threads &all = threads();
-    Job job; // destroyed without the mutex
+    std::function<void()> job; // destroyed without the mutex
     const std::lock_guard guard(all.mutex);
-    const auto it = std::find_if(all.jobs.begin(), all.jobs.end(), [key](const Job &other) { return other.key == key; });
-    if (it == all.jobs.end())
+    const auto it = std::find_if(all.assigned.begin(), all.assigned.end(), [key](const LockThread *other) { return other->m_key == key; });
+    if (it == all.assigned.end())
         return;
-    job = std::move(*it);
-    all.jobs.erase(it);
+    LockThread *const thread = *it;
+    all.assigned.erase(it);
+    job = std::exchange(thread->m_job, nullptr);
+    all.idle.push_back(thread);
+    if (std::exchange(thread->m_late, false))
+        thread->setTimer(0, 0);
+    if (all.idle.size() > kMostIdle)
+        sem_post(&thread->m_wake); // it may be one too many
 }
 
-void *LockThread::main(void *)
+// Waits for a job. Null when the thread is to end.
+std::function<void()> LockThread::nextJob(Threads *all)
 {
-    LockThread self;
+    std::unique_lock guard(all->mutex);
+    m_hasTimer = currentThread != nullptr;
+    for (;;) {
+        if (m_job) {
+            if (std::exchange(m_late, false))
+                setTimer(0, 0);
+            all->assigned.erase(std::find(all->assigned.begin(), all->assigned.end(), this));
+            return std::exchange(m_job, nullptr);
+        }
+        const auto self = std::find(all->idle.begin(), all->idle.end(), this);
+        const bool isListed = self != all->idle.end();
+        if (!m_hasTimer || all->idle.size() >= kMostIdle + isListed) {
+            if (isListed)
+                all->idle.erase(self);
+            return nullptr;
+        }
+        if (!isListed)
+            all->idle.push_back(this);
+        guard.unlock();
+        sem_wait(&m_wake); // or a signal has come
+        guard.lock();
+    }
+}
+
+void *LockThread::main(void *thread)
+{
+    const auto self = std::unique_ptr<LockThread>(static_cast<LockThread *>(thread));
+    Threads *const all = &threads();
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = interruptSignal();
     event.sigev_notify_thread_id = pid_t(syscall(SYS_gettid));
-    if (timer_create(CLOCK_MONOTONIC, &event, &self.m_timer) == 0)
-        currentThread = &self;
+    if (timer_create(CLOCK_MONOTONIC, &event, &self->m_timer) == 0)
+        currentThread = self.get();
     else
         timerError = errno;
-
-    Threads &all = threads();
-    std::unique_lock guard(all.mutex);
-    for (;;) {
-        while (all.jobs.empty() && all.idle <= kMostIdle && currentThread) // where a job was withdrawn there may be one too many
-            all.work.wait(guard);
-        --all.idle;
-        if (all.jobs.empty())
-            break;
-        {
-            const Job job = std::move(all.jobs.front()); // what it holds on to is not to live as long as an idle thread
-            all.jobs.pop_front();
-            guard.unlock();
-            job.run();
-        }
-        guard.lock();
-        if (all.idle >= kMostIdle || !currentThread)
-            break;
-        ++all.idle;
-    }
-    guard.unlock();
+    while (const std::function<void()> job = self->nextJob(all)) // what it holds on to does not live as long as an idle thread
+        job();
     if (std::exchange(currentThread, nullptr))
-        timer_delete(self.m_timer);
+        timer_delete(self->m_timer);
     return nullptr;
+}
+
+void LockThread::setTimer(long first, long again)
+{
+    itimerspec when = {};
+    when.it_value.tv_nsec = first;
+    when.it_interval.tv_nsec = again;
+    timer_settime(m_timer, 0, &when, nullptr);
 }
 
 void LockThread::interrupt()
 {
-    if (installHandler() != 0)
-        return;
-    itimerspec when = {};
-    when.it_value.tv_nsec = 1;
-    when.it_interval.tv_nsec = kResendNanoseconds;
-    timer_settime(m_timer, 0, &when, nullptr);
+    if (installHandler() == 0)
+        setTimer(1, kResendNanoseconds);
 }
 
 void LockThread::calm()
 {
-    const itimerspec never = {};
-    timer_settime(m_timer, 0, &never, nullptr);
+    setTimer(0, 0);
 }
 
 } // namespace QtLockFile::Internal

@@ -4,18 +4,24 @@
 
 #include <functional>
 
+#include <semaphore.h>
 #include <time.h>
 
 namespace QtLockFile::Internal {
+
+struct Threads;
 
 // A thread of the library, for one blocking job at a time. Idle ones are kept and used again, so that the common
 // cycle starts none.
 class LockThread
 {
 public:
+    // Late: it is expected to be withdrawn, so the thread is not woken for it, unless the caller is slow to withdraw it.
+    enum class Start { AtOnce, Late };
+
     // Runs the job on an idle thread or a new one. Returns 0, or the errno of why there is none. The key is for
     // withdraw().
-    static int run(std::function<void()> job, const void *key = nullptr);
+    static int run(std::function<void()> job, const void *key = nullptr, Start start = Start::AtOnce);
 
     // Takes back the job with this key if no thread has begun it: otherwise who gives jobs and then does them himself,
     // faster than idle threads wake up, would be given ever more threads.
@@ -34,10 +40,20 @@ public:
     void interrupt();
     void calm();
 
-private:
-    LockThread() = default;
-    static void *main(void *);
+    ~LockThread();
 
+private:
+    LockThread();
+    static void *main(void *thread);
+    void assign(Threads *all, std::function<void()> job, const void *key);
+    std::function<void()> nextJob(Threads *all);
+    void setTimer(long first, long again); // nanoseconds, less than a second; 0: never
+
+    std::function<void()> m_job;
+    const void *m_key = nullptr;
+    bool m_late = false;     // the timer wakes it for the job
+    bool m_hasTimer = false; // it has begun, too
+    sem_t m_wake;
     timer_t m_timer;
 };
 

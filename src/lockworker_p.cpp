@@ -34,11 +34,11 @@ struct LockWorker::Shared
     explicit Shared(std::string lockPath) : path(lockPath), lock(std::move(lockPath)) { }
 
     static void start(const std::shared_ptr<Shared> &shared, const Task &task);
-    enum class Runner { OurThread, Waiter };
+    enum class Runner { OurThread, Waiter, Taker }; // Taker: who waits, and takes the event as soon as it is there
     void run(Runner runner);
     Event perform(const Task &task, Runner runner);
     Outcome attempt(const Task &task, Runner runner);
-    void push(const Event &event);
+    void push(const Event &event, Runner runner = Runner::OurThread);
 
     const std::string path;
     std::mutex mutex; // guards all below but `lock`, which belongs to the thread at work, and to the owner's while there is none
@@ -48,6 +48,7 @@ struct LockWorker::Shared
     std::function<void()> notify;
     bool running = false;
     bool begun = false;             // while running: a thread has taken the tasks in hand
+    bool waiterWorks = false;       // who waited did the last task himself, and is expected to do so again
     int releasesLeft = 0;           // the place is that of the hold before until they are done
     LockOptions options;            // of the last attempt
     LockThread *waiting = nullptr;  // the thread whose wait can be ended
@@ -62,6 +63,7 @@ struct LockWorker::Shared
 // Gives the task to the thread at work, or to another.
 void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task &task)
 {
+    auto when = LockThread::Start::AtOnce;
     {
         const std::lock_guard guard(shared->mutex);
         shared->tasks.push_back(task);
@@ -69,8 +71,10 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
             ++shared->releasesLeft;
         if (std::exchange(shared->running, true))
             return;
+        if (shared->waiterWorks)
+            when = LockThread::Start::Late;
     }
-    const int error = LockThread::run([shared] { shared->run(Runner::OurThread); }, shared.get());
+    const int error = LockThread::run([shared] { shared->run(Runner::OurThread); }, shared.get(), when);
     if (error == 0)
         return;
     if (task.kind != Task::Kind::Acquire) {
@@ -90,9 +94,10 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
 void LockWorker::Shared::run(Runner runner)
 {
     std::unique_lock guard(mutex);
-    if (!running || (runner == Runner::Waiter && tasks.size() != 1) || std::exchange(begun, true))
+    if (!running || (runner != Runner::OurThread && tasks.size() != 1) || std::exchange(begun, true))
         return;
-    if (runner == Runner::Waiter) {
+    waiterWorks = runner != Runner::OurThread;
+    if (waiterWorks) {
         guard.unlock();
         LockThread::withdraw(this);
         guard.lock();
@@ -109,7 +114,7 @@ void LockWorker::Shared::run(Runner runner)
             tasks.push_front({Task::Kind::Undo, task.options});
             continue;
         }
-        push(event);
+        push(event, runner);
         const bool goOn = !tasks.empty();
         running = begun = goOn;
         // Woken without the mutex, or the one who waits would run into it at once.
@@ -144,7 +149,7 @@ Outcome LockWorker::Shared::attempt(const Task &task, Runner runner)
 {
     if (!task.wait)
         return lock.tryAcquire(task.options);
-    if (runner == Runner::Waiter)
+    if (runner != Runner::OurThread)
         return lock.acquire(task.options, ended); // nobody is there to end it
     int error;
     LockThread *const thread = LockThread::current(&error);
@@ -164,10 +169,10 @@ Outcome LockWorker::Shared::attempt(const Task &task, Runner runner)
 }
 
 // With the mutex locked.
-void LockWorker::Shared::push(const Event &event)
+void LockWorker::Shared::push(const Event &event, Runner runner)
 {
     events.push_back(event);
-    if (notify)
+    if (notify && runner != Runner::Taker)
         notify();
 }
 
@@ -269,7 +274,7 @@ bool LockWorker::take(Event *event)
 bool LockWorker::waitForEvent(TimePoint deadline)
 {
     if (deadline == TimePoint::max())
-        m_shared->run(Shared::Runner::Waiter);
+        m_shared->run(Shared::Runner::Taker);
     std::unique_lock guard(m_shared->mutex);
     m_shared->changed.wait_until(guard, deadline, [&] { return !m_shared->events.empty() || !m_shared->running; });
     return !m_shared->events.empty();

@@ -50,7 +50,7 @@ public:
     bool take(Event *event);
 
     // Waits until an event can be taken or nothing is under way. Tells whether one can be taken. Without a deadline
-    // (TimePoint::max()) it may do the work in the calling thread.
+    // (TimePoint::max()) it may do the work in the calling thread, and then nobody is notified of its event.
     bool waitForEvent(TimePoint deadline);
 
     // Waits until nothing is under way; without a deadline as above.

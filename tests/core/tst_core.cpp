@@ -1051,6 +1051,24 @@ void whoDoesTheWorkHimselfIsGivenNoThreads(const std::string &path)
     CHECK(!exists(path));
 }
 
+void whoOnceDidTheWorkHimselfNeedNotDoItAgain(const std::string &path)
+{
+    std::atomic<int> notified{0};
+    LockWorker worker(path, [&] { ++notified; });
+    for (int cycle = 0; cycle < 20; ++cycle) {
+        for (int i = 0; i < 5; ++i)
+            acquireAndReleaseHere(worker);
+        notified = 0;
+        worker.acquire({}, true);
+        CHECK(must([&] { return notified == 1; }));
+        CHECK(next(worker).kind == Kind::Acquired);
+        worker.release(true);
+        CHECK(must([&] { return notified == 2; }));
+        CHECK(next(worker).kind == Kind::Released);
+    }
+    CHECK(!exists(path));
+}
+
 void threadsWhoseJobsWereWithdrawnEnd(const std::string &)
 {
     const int before = threadsOfThisProcess();
@@ -1172,6 +1190,7 @@ int main(int argc, char **argv)
     RUN(aWorkerThatIsDestroyedLeavesTheLockToOthers);
     RUN(manyWaitersHaveAThreadEachAndAllAreEnded);
     RUN(whoDoesTheWorkHimselfIsGivenNoThreads);
+    RUN(whoOnceDidTheWorkHimselfNeedNotDoItAgain);
     RUN(threadsWhoseJobsWereWithdrawnEnd);
     RUN(anIdleThreadIsUsedAgain);
     RUN(jobsRunOnThreadsThatBlockEverySignalButOne);
