@@ -23,6 +23,7 @@ public:
 
     bool isOpen() const { return m_descriptor >= 0; }
     int get() const { return m_descriptor; }
+    int release() { return std::exchange(m_descriptor, -1); }
     void reset()
     {
         if (isOpen())

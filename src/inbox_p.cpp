@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: 0BSD
 #include "inbox_p.h"
+#include "passingerror_p.h"
 
 #include <QtCore/qloggingcategory.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <system_error>
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <sys/stat.h>
 
 // Messages are files beside the lock, and what has become of one is the end of its name, so that each step is one
 // rename(2), which is whole or not at all, and both sides can be stopped or killed anywhere:
@@ -29,6 +30,9 @@
 // Nobody but the user, and root, can put a file into the folder, and yet each is checked on the open descriptor
 // before it is read. Opening must not have effects, so that what is no regular file is not opened at all, and what
 // takes its place meanwhile cannot block.
+//
+// That something is used up, memory or descriptors, is no fault of a message: it is left where it is, with those
+// behind it, and looked at again. Where it cannot be told whether somebody has a lock, somebody has.
 
 namespace QtLockFile::Internal {
 
@@ -36,10 +40,16 @@ namespace {
 
 Q_LOGGING_CATEGORY(logInbox, "qtlockfile.singleinstance")
 
-bool isLocked(int file, Bytes byte)
+bool mayBeLocked(int file, Bytes byte)
 {
     FoundLock lock;
-    return findLock(file, LockKind::Write, byte, &lock) == 0 && lock.found;
+    const auto isKnown = [&] { return findLock(file, LockKind::Write, byte, &lock) == 0; };
+    return !(isKnown() || isKnown()) || lock.found;
+}
+
+QByteArray textOf(int error)
+{
+    return QByteArray::fromStdString(std::generic_category().message(error));
 }
 
 QByteArray withoutSuffix(const QByteArray &name)
@@ -63,31 +73,45 @@ const char *problemOf(const struct stat &status)
     return nullptr;
 }
 
-QByteArray readAll(int file, qsizetype size)
+// Returns 0 or an errno.
+int readAll(int file, qsizetype size, QByteArray *bytes)
 {
-    QByteArray bytes(size, '\0');
+    bytes->resize(size);
     qsizetype done = 0;
     while (done < size) {
-        const ssize_t got = ::pread(file, bytes.data() + done, size_t(size - done), done);
-        if (got == 0 || (got < 0 && errno != EINTR))
+        const ssize_t got = ::pread(file, bytes->data() + done, size_t(size - done), done);
+        if (got < 0 && errno != EINTR)
+            return errno;
+        if (got == 0)
             break;
         done += qMax<ssize_t>(got, 0);
     }
-    bytes.truncate(done);
-    return bytes;
+    bytes->truncate(done);
+    return 0;
 }
 
 } // namespace
+
+// Once more where it fails, since nobody comes back to it. If that is in vain the next look takes the taker for gone.
+bool TakenMessage::moveTo(const char *suffix)
+{
+    const int folder = m_folder->descriptor();
+    const QByteArray before = m_name + MessageSuffix::kTaken;
+    const QByteArray after = m_name + suffix;
+    const auto move = [&] { return ::renameat(folder, before.constData(), folder, after.constData()) == 0; };
+    if (move() || move())
+        return true;
+    if (errno != ENOENT) // else the sender has taken it back
+        qCWarning(logInbox, "SingleInstance: %s in %s cannot be renamed: %s", before.constData(), qUtf8Printable(m_folder->path()), textOf(errno).constData());
+    return false;
+}
 
 void TakenMessage::end(const char *suffix)
 {
     if (!m_file.isOpen())
         return;
-    const int folder = m_folder->descriptor();
-    const QByteArray ended = m_name + suffix;
-    ::renameat(folder, (m_name + MessageSuffix::kTaken).constData(), folder, ended.constData());
-    if (!isLocked(m_file.get(), kSenderByte))
-        ::unlinkat(folder, ended.constData(), 0); // nobody is there to read it
+    if (moveTo(suffix) && !mayBeLocked(m_file.get(), kSenderByte))
+        ::unlinkat(m_folder->descriptor(), (m_name + suffix).constData(), 0); // nobody is there to read it
     m_file.reset();
 }
 
@@ -101,7 +125,8 @@ void TakenMessage::refuse(const QString &reason)
     if (!m_file.isOpen())
         return;
     const QByteArray bytes = reason.toUtf8();
-    // In place: the sender reads it only under its new name. On a full disk it learns of the refusal without the reason.
+    // In place: the sender reads it only under its new name. On a full disk it learns of the refusal without the
+    // reason, and sees that what is in the file is none where that could not be emptied.
     if (::ftruncate(m_file.get(), 0) != 0 || ::pwrite(m_file.get(), bytes.constData(), size_t(bytes.size()), 0) != bytes.size())
         qCWarning(logInbox, "SingleInstance: the reason for a refusal could not be written");
     end(MessageSuffix::kRefused);
@@ -111,31 +136,49 @@ void TakenMessage::giveBack()
 {
     if (!m_file.isOpen())
         return;
-    const int folder = m_folder->descriptor();
-    ::renameat(folder, (m_name + MessageSuffix::kTaken).constData(), folder, (m_name + MessageSuffix::kMessage).constData());
+    moveTo(MessageSuffix::kMessage);
     m_file.reset();
 }
 
-QByteArrayList Inbox::names() const
+void Inbox::open(std::shared_ptr<InstanceFolder> folder)
+{
+    m_folder = std::move(folder);
+    m_hasDropped = true;
+}
+
+// All of them, or none where that cannot be done: what comes first would not be known.
+QByteArrayList Inbox::names()
 {
     QByteArrayList result;
-    const int copy = ::openat(m_folder->descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *const folder = copy < 0 ? nullptr : ::fdopendir(copy);
+    int error = 0;
+    Descriptor copy(::openat(m_folder->descriptor(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    DIR *const folder = copy.isOpen() ? ::fdopendir(copy.get()) : nullptr;
     if (!folder) {
-        if (copy >= 0)
-            ::close(copy);
-        return result;
+        error = errno;
+    } else {
+        copy.release(); // it is the stream's
+        errno = 0;
+        while (const dirent *const entry = ::readdir(folder))
+            result.append(entry->d_name);
+        error = errno;
+        ::closedir(folder);
     }
-    while (const dirent *const entry = ::readdir(folder))
-        result.append(entry->d_name);
-    ::closedir(folder);
+    if (error != 0) {
+        m_isComplete = false;
+        if (!std::exchange(m_hasWarned, true))
+            qCWarning(logInbox, "SingleInstance: the messages in %s cannot be seen: %s", qUtf8Printable(m_folder->path()), textOf(error).constData());
+        return {};
+    }
+    m_hasWarned = false;
     std::sort(result.begin(), result.end());
     return result;
 }
 
 void Inbox::remove(const QByteArray &name)
 {
-    ::unlinkat(m_folder->descriptor(), name.constData(), 0);
+    const auto isRemoved = [&] { return ::unlinkat(m_folder->descriptor(), name.constData(), 0) == 0; };
+    if (!isRemoved() && !isRemoved() && errno != ENOENT)
+        qCWarning(logInbox, "SingleInstance: %s in %s cannot be removed: %s", name.constData(), qUtf8Printable(m_folder->path()), textOf(errno).constData());
 }
 
 void Inbox::reject(const QByteArray &name, const char *why)
@@ -146,19 +189,41 @@ void Inbox::reject(const QByteArray &name, const char *why)
         ::renameat(folder, name.constData(), folder, (name + MessageSuffix::kRejected).constData()); // so that it is met once only
 }
 
-Descriptor Inbox::openFile(const QByteArray &name, int flags)
+bool Inbox::isForLater(int error)
 {
-    struct stat status;
-    if (::fstatat(m_folder->descriptor(), name.constData(), &status, AT_SYMLINK_NOFOLLOW) != 0)
+    if (!isPassing(error))
+        return false;
+    m_isComplete = false;
+    return true;
+}
+
+// Removed meanwhile is no problem, and an answer that cannot be tidied up may be one that its sender can read.
+void Inbox::rejectOrLeave(const QByteArray &name, int error, const char *why)
+{
+    if (error != ENOENT && !isForLater(error) && name.endsWith(MessageSuffix::kMessage))
+        reject(name, why);
+}
+
+Descriptor Inbox::openFile(const QByteArray &name, int flags, struct stat *status)
+{
+    const int folder = m_folder->descriptor();
+    if (::fstatat(folder, name.constData(), status, AT_SYMLINK_NOFOLLOW) != 0) {
+        rejectOrLeave(name, errno, "it cannot be inspected");
         return Descriptor();
-    const char *problem = problemOf(status);
+    }
+    const char *problem = problemOf(*status);
     Descriptor file;
     if (!problem) {
-        file = Descriptor(::openat(m_folder->descriptor(), name.constData(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-        if (file.isOpen())
-            problem = ::fstat(file.get(), &status) == 0 ? problemOf(status) : "it cannot be inspected"; // removed meanwhile is no problem
-        else if (errno != ENOENT)
-            problem = "it cannot be opened";
+        file = Descriptor(::openat(folder, name.constData(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        if (!file.isOpen()) {
+            rejectOrLeave(name, errno, "it cannot be opened");
+            return Descriptor();
+        }
+        if (::fstat(file.get(), status) != 0) {
+            rejectOrLeave(name, errno, "it cannot be inspected");
+            return Descriptor();
+        }
+        problem = problemOf(*status);
     }
     if (problem) {
         reject(name, problem);
@@ -169,46 +234,70 @@ Descriptor Inbox::openFile(const QByteArray &name, int flags)
 
 void Inbox::dropAbandoned()
 {
+    m_isComplete = true;
     for (const QByteArray &name : names()) {
         if (!name.endsWith(MessageSuffix::kMessage))
             continue;
-        const Descriptor file = openFile(name, O_RDONLY);
-        if (!file.isOpen() || isLocked(file.get(), kSenderByte))
+        struct stat status;
+        const Descriptor file = openFile(name, O_RDONLY, &status);
+        if (!file.isOpen() || mayBeLocked(file.get(), kSenderByte))
             continue;
         qCWarning(logInbox, "SingleInstance: a message to an instance that has ended is dropped, since its sender has ended too");
         remove(name);
     }
+    m_hasDropped = m_isComplete;
 }
 
 std::vector<std::shared_ptr<TakenMessage>> Inbox::take()
 {
     std::vector<std::shared_ptr<TakenMessage>> result;
+    if (!m_hasDropped)
+        dropAbandoned();
+    if (!m_hasDropped)
+        return result;
+    m_isComplete = true;
+    bool isStuck = false; // at a message that the next ones are not to overtake
     for (const QByteArray &name : names()) {
-        if (!name.endsWith(MessageSuffix::kMessage))
+        if (!name.endsWith(MessageSuffix::kMessage)) {
             tidy(name);
-        else if (std::shared_ptr<TakenMessage> message = takeOne(name))
-            result.push_back(std::move(message));
+        } else if (!isStuck) {
+            if (std::shared_ptr<TakenMessage> message = takeOne(name))
+                result.push_back(std::move(message));
+            else
+                isStuck = !m_isComplete;
+        }
     }
     return result;
 }
 
 std::shared_ptr<TakenMessage> Inbox::takeOne(const QByteArray &name)
 {
-    Descriptor file = openFile(name, O_RDWR);
     struct stat status;
-    if (!file.isOpen() || ::fstat(file.get(), &status) != 0)
+    Descriptor file = openFile(name, O_RDWR, &status);
+    if (!file.isOpen())
         return nullptr;
+    QByteArray bytes;
+    int error = readAll(file.get(), status.st_size, &bytes);
+    if (error != 0) {
+        rejectOrLeave(name, error, "it cannot be read");
+        return nullptr;
+    }
     InstanceMessage content;
-    if (!decode(readAll(file.get(), status.st_size), &content)) {
+    if (!decode(bytes, &content)) {
         reject(name, "it is not a whole message");
         return nullptr;
     }
-    if (tryLock(file.get(), LockKind::Write, kTakerByte) != 0)
-        return nullptr; // another is just taking it
+    error = tryLock(file.get(), LockKind::Write, kTakerByte);
+    if (error != 0) { // EAGAIN: another is just taking it
+        rejectOrLeave(name, error, "it cannot be locked");
+        return nullptr;
+    }
     const int folder = m_folder->descriptor();
     const QByteArray base = withoutSuffix(name);
-    if (::renameat(folder, name.constData(), folder, (base + MessageSuffix::kTaken).constData()) != 0)
-        return nullptr; // taken back by the sender
+    if (::renameat(folder, name.constData(), folder, (base + MessageSuffix::kTaken).constData()) != 0) { // ENOENT: taken back by the sender
+        rejectOrLeave(name, errno, "it cannot be renamed");
+        return nullptr;
+    }
     auto message = std::make_shared<TakenMessage>(m_folder, base, std::move(file));
     message->content = std::move(content);
     return message;
@@ -221,13 +310,15 @@ void Inbox::tidy(const QByteArray &name)
         || name.endsWith(MessageSuffix::kGone);
     if (!isOurs)
         return;
-    const Descriptor file = openFile(name, O_RDONLY);
-    if (!file.isOpen() || (taken && isLocked(file.get(), kTakerByte)))
+    struct stat status;
+    const Descriptor file = openFile(name, O_RDONLY, &status);
+    if (!file.isOpen() || (taken && mayBeLocked(file.get(), kTakerByte)))
         return;
-    if (!isLocked(file.get(), kSenderByte))
+    const int folder = m_folder->descriptor();
+    if (!mayBeLocked(file.get(), kSenderByte))
         remove(name);
-    else if (taken)
-        ::renameat(m_folder->descriptor(), name.constData(), m_folder->descriptor(), (withoutSuffix(name) + MessageSuffix::kGone).constData());
+    else if (taken && ::renameat(folder, name.constData(), folder, (withoutSuffix(name) + MessageSuffix::kGone).constData()) != 0)
+        rejectOrLeave(name, errno, "it cannot be renamed");
 }
 
 } // namespace QtLockFile::Internal

@@ -11,6 +11,8 @@
 #include <memory>
 #include <vector>
 
+#include <sys/stat.h>
+
 namespace QtLockFile::Internal {
 
 // What has become of a message is the end of its file's name.
@@ -48,6 +50,7 @@ public:
 
 private:
     void end(const char *suffix);
+    bool moveTo(const char *suffix);
 
     const std::shared_ptr<InstanceFolder> m_folder;
     const QByteArray m_name; // without the suffix
@@ -58,7 +61,7 @@ private:
 class Inbox
 {
 public:
-    void open(std::shared_ptr<InstanceFolder> folder) { m_folder = std::move(folder); }
+    void open(std::shared_ptr<InstanceFolder> folder);
 
     // Drops what was sent to a primary that has ended without a successor and nobody waits for any more.
     void dropAbandoned();
@@ -67,15 +70,23 @@ public:
     // removed with a warning.
     std::vector<std::shared_ptr<TakenMessage>> take();
 
+    // Tells whether take() has seen to everything. Otherwise something was used up that may be there again in a moment.
+    bool isComplete() const { return m_isComplete; }
+
 private:
-    QByteArrayList names() const;
+    QByteArrayList names();
     std::shared_ptr<TakenMessage> takeOne(const QByteArray &name);
     void tidy(const QByteArray &name);
-    Descriptor openFile(const QByteArray &name, int flags);
+    Descriptor openFile(const QByteArray &name, int flags, struct stat *status);
+    bool isForLater(int error);
+    void rejectOrLeave(const QByteArray &name, int error, const char *why);
     void reject(const QByteArray &name, const char *why);
     void remove(const QByteArray &name);
 
     std::shared_ptr<InstanceFolder> m_folder;
+    bool m_isComplete = true;
+    bool m_hasDropped = true; // what was abandoned
+    bool m_hasWarned = false; // that the folder cannot be read
 };
 
 } // namespace QtLockFile::Internal

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancefolder_p.h"
 #include "lockerror_p.h"
+#include "passingerror_p.h"
 #include "text_p.h"
 
 #include <QtCore/qcryptographichash.h>
@@ -23,8 +24,8 @@
 // Everybody can make a folder in /tmp first: that one is refused and never used.
 //
 // A runtime folder in which nothing can be made, read-only or otherwise, is passed over with a warning: for all
-// processes alike. A full disk is not: that is different a minute later, and then two processes would be in different
-// places.
+// processes alike. Where something is used up, space or memory or descriptors, it is not: that is different a minute
+// later, and then two processes would be in different places.
 //
 // Sticky, because clean-up of runtime folders leaves that alone (same specification), and because it costs nothing.
 
@@ -44,10 +45,13 @@ bool isPlain(char16_t c)
     return (c >= u'a' && c <= u'z') || (c >= u'A' && c <= u'Z') || (c >= u'0' && c <= u'9') || c == u'.' || c == u'_' || c == u'-';
 }
 
-bool isOursAlone(int descriptor)
+InstanceFolder::Trust trustIn(int descriptor)
 {
     struct stat status;
-    return ::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 077) == 0;
+    if (::fstat(descriptor, &status) != 0)
+        return InstanceFolder::Trust::Unknown;
+    const bool isOurs = S_ISDIR(status.st_mode) && status.st_uid == ::geteuid() && (status.st_mode & 077) == 0;
+    return isOurs ? InstanceFolder::Trust::Ours : InstanceFolder::Trust::Foreign;
 }
 
 } // namespace
@@ -89,9 +93,20 @@ void InstanceFolder::failWith(int error, const QString &path)
     fail(error, path, Text::tr("Cannot use the folder %1: %2.").arg(path, QString::fromLocal8Bit(std::generic_category().message(error).c_str())));
 }
 
-bool InstanceFolder::isPrivate() const
+InstanceFolder::Trust InstanceFolder::trust() const
 {
-    return isOursAlone(m_descriptor.get());
+    return trustIn(m_descriptor.get());
+}
+
+// Of a folder that was just opened, or errno says why not. Tells whether it can be used.
+bool InstanceFolder::check(const Descriptor &folder, const QString &path)
+{
+    const Trust trust = folder.isOpen() ? trustIn(folder.get()) : Trust::Unknown;
+    if (trust == Trust::Unknown)
+        failWith(errno, path);
+    else if (trust == Trust::Foreign)
+        fail(EACCES, path, Text::tr("The folder %1 is not this user's alone, so it is not used.").arg(path));
+    return trust == Trust::Ours;
 }
 
 bool InstanceFolder::isSameAs(const InstanceFolder &other) const
@@ -122,6 +137,8 @@ bool InstanceFolder::open(const QString &chosen, const QByteArray &name)
             return m_descriptor.isOpen();
         qCWarning(logFolder, "SingleInstance: nothing can be made in %s, so /tmp is used instead", qUtf8Printable(basePath));
     }
+    if (!runtime.isOpen() && m_error)
+        return false;
     const Descriptor fallback = openFallbackFolder(&basePath);
     if (fallback.isOpen())
         openIn(fallback.get(), basePath, name);
@@ -136,9 +153,14 @@ Descriptor InstanceFolder::openRuntimeFolder(QString *path)
         if (!candidate.startsWith(u'/')) // the specification: relative paths are to be ignored
             continue;
         Descriptor folder(::open(QFile::encodeName(candidate).constData(), kOpenFolder));
-        if (folder.isOpen() && isOursAlone(folder.get())) {
+        const Trust trust = folder.isOpen() ? trustIn(folder.get()) : Trust::Unknown;
+        if (trust == Trust::Ours) {
             *path = candidate;
             return folder;
+        }
+        if (trust == Trust::Unknown && isPassing(errno)) { // see above: the next process may find it
+            failWith(errno, candidate);
+            return Descriptor();
         }
         if (candidate == fromEnvironment)
             qCWarning(logFolder, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used", qUtf8Printable(candidate));
@@ -155,11 +177,7 @@ Descriptor InstanceFolder::openFallbackFolder(QString *path)
         return Descriptor();
     }
     Descriptor folder(::open(native.constData(), kOpenFolder | O_NOFOLLOW));
-    if (folder.isOpen() && isOursAlone(folder.get()))
-        return folder;
-    const int error = folder.isOpen() ? EACCES : errno;
-    fail(error, *path, Text::tr("The folder %1 is not this user's alone, so it is not used.").arg(*path));
-    return Descriptor();
+    return check(folder, *path) ? std::move(folder) : Descriptor();
 }
 
 InstanceFolder::Attempt InstanceFolder::openIn(int base, const QString &basePath, const QByteArray &name)
@@ -171,14 +189,8 @@ InstanceFolder::Attempt InstanceFolder::openIn(int base, const QString &basePath
         return error == EROFS || error == EACCES || error == EPERM ? Attempt::Elsewhere : Attempt::Failed;
     }
     Descriptor folder(::openat(base, name.constData(), kOpenFolder | O_NOFOLLOW));
-    if (!folder.isOpen()) {
-        failWith(errno, m_path);
+    if (!check(folder, m_path))
         return Attempt::Failed;
-    }
-    if (!isOursAlone(folder.get())) {
-        fail(EACCES, m_path, Text::tr("The folder %1 is not this user's alone, so it is not used.").arg(m_path));
-        return Attempt::Failed;
-    }
     m_descriptor = std::move(folder);
     m_error = {};
     return Attempt::Done;

@@ -32,8 +32,10 @@ public:
     // Why open() returned false.
     LockError error() const { return m_error; }
 
-    // Tells whether the folder is still this user's alone.
-    bool isPrivate() const;
+    enum class Trust { Ours, Foreign, Unknown };
+
+    // Tells whether the folder is still this user's alone. Where that is unknown errno says why.
+    Trust trust() const;
 
     bool isSameAs(const InstanceFolder &other) const;
 
@@ -43,6 +45,7 @@ private:
     Attempt openIn(int base, const QString &basePath, const QByteArray &name);
     Descriptor openRuntimeFolder(QString *path);
     Descriptor openFallbackFolder(QString *path);
+    bool check(const Descriptor &folder, const QString &path);
     void fail(int error, const QString &path, const QString &message);
     void failWith(int error, const QString &path);
 

@@ -65,11 +65,16 @@ QByteArray encode(const InstanceMessage &message)
     return bytes;
 }
 
+bool isMessage(const QByteArray &bytes)
+{
+    return bytes.startsWith(kMagic);
+}
+
 bool decode(const QByteArray &bytes, InstanceMessage *message)
 {
     *message = {};
     qsizetype at = kMagic.size() + kLengthSize;
-    if (bytes.size() < at || !bytes.startsWith(kMagic) || qFromBigEndian<quint64>(bytes.constData() + kMagic.size()) != quint64(bytes.size()))
+    if (bytes.size() < at || !isMessage(bytes) || qFromBigEndian<quint64>(bytes.constData() + kMagic.size()) != quint64(bytes.size()))
         return false;
     while (at < bytes.size()) {
         if (bytes.size() - at < kFieldHead)

@@ -26,6 +26,9 @@ InstanceMessage messageOfThisProcess(const QByteArrayList &variables);
 
 QByteArray encode(const InstanceMessage &message);
 
+// Whether this is the beginning of one.
+bool isMessage(const QByteArray &bytes);
+
 // False where the bytes are not a whole message and nothing but one.
 bool decode(const QByteArray &bytes, InstanceMessage *message);
 

@@ -95,7 +95,9 @@ SentMessage::State SentMessage::look()
         if (last == State::Refused) {
             QByteArray reason(kLongestReason, '\0');
             const ssize_t size = ::pread(m_file.get(), reason.data(), kLongestReason, 0);
-            m_reason = QString::fromUtf8(reason.left(qMax<ssize_t>(size, 0)));
+            reason.truncate(qMax<ssize_t>(size, 0));
+            if (!isMessage(reason)) // which could not be replaced by a reason
+                m_reason = QString::fromUtf8(reason);
         }
         withdraw();
         return m_state = last;

@@ -269,6 +269,7 @@ void SingleInstancePrivate::stopListening()
     notifier.reset();
     ticker.reset();
     alarm.reset();
+    again.reset();
 }
 
 } // namespace QtLockFile

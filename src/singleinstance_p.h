@@ -93,6 +93,7 @@ public:
     enum class Way { Lock, Inheritance };
     void becomePrimary(Way how);
     void receive();
+    void receiveLater();
     void deliverOne();
     void giveBackPending();
     void onLockLost();
@@ -126,6 +127,7 @@ public:
     NotifierPtr notifier; // of the watch
     TimerPtr ticker;      // instead, where there is no watch
     TimerPtr alarm;       // for the deadline
+    TimerPtr again;       // for messages that could not be received
     QDeadlineTimer deadline{QDeadlineTimer::Forever};
 
     Internal::SentMessage sent;

@@ -52,15 +52,29 @@ void SingleInstancePrivate::becomePrimary(Way how)
 
 void SingleInstancePrivate::receive()
 {
-    if (!folder->isPrivate()) {
+    const InstanceFolder::Trust trust = folder->trust();
+    if (trust == InstanceFolder::Trust::Foreign) {
         qCWarning(logInstance, "SingleInstance: others may write to %s, so messages in it are not acted on", qUtf8Printable(folder->path()));
         return;
     }
+    if (trust == InstanceFolder::Trust::Unknown)
+        return receiveLater();
     for (std::shared_ptr<TakenMessage> &message : inbox.take()) {
         pending.push_back(std::move(message));
         QMetaObject::invokeMethod(
             q, [this] { deliverOne(); }, Qt::QueuedConnection);
     }
+    if (!inbox.isComplete())
+        receiveLater();
+}
+
+// For what could not be done now, and of which no change in the folder will tell.
+void SingleInstancePrivate::receiveLater()
+{
+    again.reset(new QTimer(q));
+    again->setSingleShot(true);
+    QObject::connect(again.get(), &QTimer::timeout, q, [this] { receive(); });
+    again->start(FolderWatch::kFallback);
 }
 
 // Slots may call anything here, delete the object included.

@@ -126,7 +126,8 @@ Successor::~Successor()
         ::send(m_channel.get(), &kKept, 1, MSG_NOSIGNAL); // for a grandchild, which a wrapper script may have started
     if (m_pid <= 0)
         return;
-    ::kill(m_pid, SIGKILL);
+    if (::kill(m_pid, SIGKILL) != 0)
+        return; // another user's by now: as long as it likes, and not ours to wait for
     while (::waitpid(m_pid, nullptr, 0) < 0 && errno == EINTR) { }
 }
 
@@ -152,7 +153,12 @@ bool Inheritance::claim()
     qunsetenv(kVariable);
     const Descriptor channel(m_channel);
     ::ioctl(channel.get(), FIOCLEX);
-    ::send(channel.get(), &kReady, 1, MSG_NOSIGNAL); // where it fails, the former holder is gone or has changed its mind: the answer tells
+    ssize_t sent;
+    do {
+        sent = ::send(channel.get(), &kReady, 1, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0) // the former holder is gone or has changed its mind, which the answer tells; or it would wait as long as we do
+        ::shutdown(channel.get(), SHUT_WR);
     char byte;
     return receive(channel.get(), &byte) == 0;
 }

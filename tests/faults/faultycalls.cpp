@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 #include <sstream>
+#include <thread>
 
 // Each function is passed on as it came, with six arguments whether it has them or not: no function here has more, or
 // one that is no integer or pointer, so that on all of Linux's 64-bit machines they are where they were.
@@ -18,6 +19,7 @@ struct Plan
 {
     std::mutex mutex; // guards all of this
     bool armed = false;
+    std::thread::id thread; // the only one whose calls count, or none
     std::string name;
     int nth = 0;
     int error = 0;
@@ -37,7 +39,7 @@ int errorFor(const char *name)
 {
     Plan &all = plan();
     const std::lock_guard guard(all.mutex);
-    if (!all.armed)
+    if (!all.armed || (all.thread != std::thread::id() && all.thread != std::this_thread::get_id()))
         return 0;
     all.calls.push_back(name);
     if (++all.counts[name] != all.nth || name != all.name)
@@ -103,11 +105,12 @@ int errorNamed(const std::string &name)
 #include "calls.inc"
 #undef CALL
 
-void FaultyCalls::arm(const std::string &name, int nth, int error)
+void FaultyCalls::arm(const std::string &name, int nth, int error, Threads threads)
 {
     Plan &all = plan();
     const std::lock_guard guard(all.mutex);
     all.armed = true;
+    all.thread = threads == Threads::This ? std::this_thread::get_id() : std::thread::id();
     all.name = name;
     all.nth = nth;
     all.error = error;

@@ -9,8 +9,10 @@
 // (build-seam), and nothing else does.
 namespace FaultyCalls {
 
-// Begins to count the calls of all threads. The `nth` of `name`, if given, fails with `error` and does nothing.
-void arm(const std::string &name = {}, int nth = 0, int error = 0);
+enum class Threads { All, This };
+
+// Begins to count the calls. The `nth` of `name`, if given, fails with `error` and does nothing.
+void arm(const std::string &name = {}, int nth = 0, int error = 0, Threads threads = Threads::All);
 
 // Ends it, and tells the names of the calls in the order in which they came.
 std::vector<std::string> disarm();

@@ -3,6 +3,7 @@
 #define QTLOCKFILE_TRIAL_H
 
 #include "environment.h"
+#include "faultycalls.h"
 
 #include <QtLockFile/LockError>
 #include <QtLockFile/LockFile>
@@ -37,6 +38,8 @@ public:
     // Whether the file at the path is still this one.
     bool isAt(const QString &path) const;
 
+    int descriptor() const { return m_file; }
+
 private:
     const int m_file;
 };
@@ -51,8 +54,11 @@ public:
     const Folder &folder() const { return m_folder; }
     int error() const { return m_fault.error; }
 
+    // Whether the fault is what an errno is about.
+    bool isMeantBy(int error) const;
+
     // Between them the fault comes.
-    void arm();
+    void arm(FaultyCalls::Threads threads = FaultyCalls::Threads::All);
     void disarm();
 
     void expect(bool condition, const char *otherwise);
@@ -68,7 +74,8 @@ public:
     // That nothing is left of what was done, and that it can be done again.
     void checkEnd(QtLockFile::LockFile *lock);
 
-    bool isLocked() const { return exists(path()) && RawLock(path(), -1).seesAnother(); }
+    bool isLocked() const { return isLocked(path()); }
+    static bool isLocked(const QString &path) { return exists(path) && RawLock(path, -1).seesAnother(); }
 
     QStringList wrong() const { return m_wrong; }
     QString outcome() const { return m_outcome.join(QStringLiteral(", ")); }

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: 0BSD
-#include "faultycalls.h"
+#include "table.h"
 #include "trial.h"
 
 #include <QtLockFile/LockQueue>
 #include <QtLockFile/LockWatcher>
-#include <QtLockFile/SingleInstance>
 
-#include <QtCore/qmap.h>
-#include <QtCore/qset.h>
-
-#include <algorithm>
-#include <map>
 #include <memory>
-
-#include <cstring>
 
 using namespace QtLockFile;
 using State = LockFile::State;
@@ -21,8 +13,6 @@ using State = LockFile::State;
 Q_DECLARE_METATYPE(void (*)(Trial &))
 
 namespace {
-
-using Scenario = void (*)(Trial &);
 
 void tryAndRelease(Trial &trial)
 {
@@ -243,107 +233,6 @@ void watchTheQueue(Trial &trial)
     trial.expect(must([&] { return watcher.queue().isHeld(); }), "the next watcher tells nothing");
 }
 
-std::unique_ptr<SingleInstance> instanceIn(const Trial &trial)
-{
-    auto instance = std::make_unique<SingleInstance>(QStringLiteral("application"));
-    instance->setFolder(trial.folder().folder());
-    instance->setArguments({"application"});
-    instance->setTimeout(100ms); // a fault that says that somebody else holds the lock has nobody answer
-    return instance;
-}
-
-void becomeTheOneInstance(Trial &trial)
-{
-    trial.arm();
-    auto first = instanceIn(trial);
-    const SingleInstance::Role role = first->start();
-    trial.note(nameOf(role));
-    if (role == SingleInstance::Role::Failed)
-        trial.expect(first->error().message().contains(trial.folder().folder()), "nothing says why");
-    else if (role == SingleInstance::Role::Secondary)
-        trial.expect(trial.error() == EAGAIN || trial.error() == EACCES, "nobody is the primary");
-    first.reset();
-    trial.disarm();
-    first = instanceIn(trial);
-    trial.expect(first->start() == SingleInstance::Role::Primary, "the next start fails");
-}
-
-void restartWithAProgramThatFails(Trial &trial)
-{
-    auto first = instanceIn(trial);
-    trial.expect(first->start() == SingleInstance::Role::Primary, "the first start fails");
-    trial.arm();
-    trial.expect(!first->restart(QStringLiteral("false"), {}), "it is said to have taken over");
-    trial.disarm();
-    trial.expect(first->role() == SingleInstance::Role::Primary && bool(first->error()), "the primary is none any more, or nothing says why");
-    trial.note(nameOf(first->error().code()));
-    first.reset();
-    first = instanceIn(trial);
-    trial.expect(first->start() == SingleInstance::Role::Primary, "the next start fails");
-}
-
-QString callAt(int nth, const std::string &name)
-{
-    return QStringLiteral("%1 #%2").arg(QString::fromStdString(name)).arg(nth);
-}
-
-// One line for all errors with the same outcome.
-class Table
-{
-public:
-    Table() : m_file(QStringLiteral(TABLE_FILE)) { }
-
-    void add(const QString &scenario, const Fault &fault, const QString &outcome)
-    {
-        m_rows[{scenario, callAt(fault.nth, fault.call)}][outcome] << QString::fromLatin1(::strerrorname_np(fault.error));
-        m_calls.insert(QString::fromStdString(fault.call));
-        m_errors.insert(fault.error);
-        ++m_faults;
-    }
-
-    void addWrong() { ++m_wrong; }
-
-    void write()
-    {
-        if (!m_file.open(QIODevice::WriteOnly))
-            return;
-        const QString sum = QStringLiteral("%1 faults: %2 functions, %3 places in %4 scenarios, %5 error numbers; %6 wrong outcomes")
-                                .arg(m_faults)
-                                .arg(m_calls.size())
-                                .arg(m_rows.size())
-                                .arg(m_scenarios.size())
-                                .arg(m_errors.size())
-                                .arg(m_wrong);
-        QString text = QStringLiteral("# Each call fails once\n\n%1.\n\n| while | call | fails with | and then |\n|---|---|---|---|\n").arg(sum);
-        for (auto row = m_rows.cbegin(); row != m_rows.cend(); ++row) {
-            for (auto outcome = row.value().cbegin(); outcome != row.value().cend(); ++outcome)
-                text += QStringLiteral("| %1 | %2 | %3 | %4 |\n").arg(row.key().first, row.key().second, outcome.value().join(u' '), outcome.key());
-        }
-        m_file.write(text.toUtf8());
-        m_file.close();
-        qInfo("%s. Each is in %s", qPrintable(sum), TABLE_FILE);
-    }
-
-    void addScenario(const QString &scenario) { m_scenarios.insert(scenario); }
-
-private:
-    QFile m_file;
-    QMap<std::pair<QString, QString>, QMap<QString, QStringList>> m_rows;
-    QSet<QString> m_scenarios;
-    QSet<QString> m_calls;
-    QSet<int> m_errors;
-    int m_faults = 0;
-    int m_wrong = 0;
-};
-
-std::map<std::string, int> countsOf(const std::vector<std::string> &calls)
-{
-    std::map<std::string, int> result;
-    for (const std::string &call : calls)
-        ++result[call];
-    return result;
-}
-
 } // namespace
 
 // Each call of the C library by which the library asks something of the system fails once with each error that its
@@ -352,7 +241,7 @@ class TestFaults : public QObject
 {
     Q_OBJECT
 
-    Table m_table;
+    Table m_table{QStringLiteral(TABLE_FILE)};
 
 private Q_SLOTS:
     void eachCallFailsOnceWhile_data()
@@ -372,44 +261,12 @@ private Q_SLOTS:
         QTest::newRow("handing over within the process") << &handOverWithinTheProcess;
         QTest::newRow("looking at the queue") << &lookAtTheQueue;
         QTest::newRow("watching the queue") << &watchTheQueue;
-        if (qEnvironmentVariableIsSet("QTLOCKFILE_LONG")) // it makes more calls than all others, and some of its faults take a second
-            QTest::newRow("starting the first instance") << &becomeTheOneInstance;
-        QTest::newRow("restarting in vain") << &restartWithAProgramThatFails;
     }
 
     void eachCallFailsOnceWhile()
     {
         QFETCH(const Scenario, scenario);
-        const QString name = QString::fromUtf8(QTest::currentDataTag());
-        m_table.addScenario(name);
-        std::map<std::string, int> counts;
-        for (int round = 0; round < 3; ++round) { // what happens at the first use only is over then
-            Trial trial{Fault()};
-            scenario(trial);
-            QVERIFY2(trial.wrong().isEmpty(), qPrintable(trial.wrong().join(u'\n')));
-            counts = countsOf(trial.calls());
-        }
-        QVERIFY(!counts.empty());
-        QStringList wrong;
-        int descriptors = openDescriptors();
-        for (const auto &[call, count] : counts) {
-            for (int nth = 1; nth <= count; ++nth) {
-                for (const int error : FaultyCalls::errorsOf(call)) {
-                    const Fault fault{call, nth, error};
-                    Trial trial(fault);
-                    scenario(trial);
-                    trial.expect(must([&] { return openDescriptors() <= descriptors; }), "a descriptor leaks");
-                    descriptors = std::max(descriptors, openDescriptors());
-                    if (!FaultyCalls::hasStruck())
-                        continue; // the threads went another way
-                    m_table.add(name, fault, trial.outcome());
-                    for (const QString &what : trial.wrong()) {
-                        m_table.addWrong();
-                        wrong << QStringLiteral("%1 with %2: %3").arg(callAt(nth, call), QString::fromLatin1(::strerrorname_np(error)), what);
-                    }
-                }
-            }
-        }
+        const QStringList wrong = m_table.failEachCall(QString::fromUtf8(QTest::currentDataTag()), scenario);
         QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join(u'\n')));
     }
 
