@@ -45,8 +45,9 @@ QStringList Table::failEachCall(const QString &name, Scenario scenario, int shar
     int descriptors = openDescriptors();
     for (const auto &[call, count] : counts) {
         for (int nth = 1; nth <= count; ++nth) {
+            int turn = nth; // each error's comes at another place
             for (const int error : FaultyCalls::errorsOf(call)) {
-                if (m_turn++ % share != 0)
+                if (turn++ % share != 0)
                     continue;
                 const Fault fault{call, nth, error};
                 Trial trial(fault);

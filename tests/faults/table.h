@@ -34,7 +34,6 @@ private:
     QSet<QString> m_calls;
     QSet<int> m_errors;
     int m_faults = 0;
-    int m_turn = 0;
     int m_wrong = 0;
 };
 

@@ -510,7 +510,7 @@ private Q_SLOTS:
     {
         QFETCH(const Scenario, scenario);
         const bool isLong = qEnvironmentVariableIsSet("QTLOCKFILE_LONG");
-        const QStringList wrong = m_table.failEachCall(QString::fromUtf8(QTest::currentDataTag()), scenario, isLong ? 1 : 3);
+        const QStringList wrong = m_table.failEachCall(QString::fromUtf8(QTest::currentDataTag()), scenario, isLong ? 1 : 6);
         QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join(u'\n')));
     }
 
