@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -40,11 +41,20 @@ namespace {
 
 Q_LOGGING_CATEGORY(logInbox, "qtlockfile.singleinstance")
 
+// Once more where it fails, for what nobody comes back to.
+template<typename Call>
+bool worksInTwo(Call call)
+{
+    bool works = false;
+    for (int tries = 0; tries < 2 && !works; ++tries)
+        works = call();
+    return works;
+}
+
 bool mayBeLocked(int file, Bytes byte)
 {
     FoundLock lock;
-    const auto isKnown = [&] { return findLock(file, LockKind::Write, byte, &lock) == 0; };
-    return !(isKnown() || isKnown()) || lock.found;
+    return !worksInTwo([&] { return findLock(file, LockKind::Write, byte, &lock) == 0; }) || lock.found;
 }
 
 QByteArray textOf(int error)
@@ -92,14 +102,13 @@ int readAll(int file, qsizetype size, QByteArray *bytes)
 
 } // namespace
 
-// Once more where it fails, since nobody comes back to it. If that is in vain the next look takes the taker for gone.
+// If it is in vain the next look takes the taker for gone.
 bool TakenMessage::moveTo(const char *suffix)
 {
     const int folder = m_folder->descriptor();
     const QByteArray before = m_name + MessageSuffix::kTaken;
     const QByteArray after = m_name + suffix;
-    const auto move = [&] { return ::renameat(folder, before.constData(), folder, after.constData()) == 0; };
-    if (move() || move())
+    if (worksInTwo([&] { return ::renameat(folder, before.constData(), folder, after.constData()) == 0; }))
         return true;
     if (errno != ENOENT) // else the sender has taken it back
         qCWarning(logInbox, "SingleInstance: %s in %s cannot be renamed: %s", before.constData(), qUtf8Printable(m_folder->path()), textOf(errno).constData());
@@ -176,8 +185,7 @@ QByteArrayList Inbox::names()
 
 void Inbox::remove(const QByteArray &name)
 {
-    const auto isRemoved = [&] { return ::unlinkat(m_folder->descriptor(), name.constData(), 0) == 0; };
-    if (!isRemoved() && !isRemoved() && errno != ENOENT)
+    if (!worksInTwo([&] { return ::unlinkat(m_folder->descriptor(), name.constData(), 0) == 0; }) && errno != ENOENT)
         qCWarning(logInbox, "SingleInstance: %s in %s cannot be removed: %s", name.constData(), qUtf8Printable(m_folder->path()), textOf(errno).constData());
 }
 
