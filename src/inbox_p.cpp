@@ -296,7 +296,9 @@ std::shared_ptr<TakenMessage> Inbox::takeOne(const QByteArray &name)
         return nullptr;
     }
     error = tryLock(file.get(), LockKind::Write, kTakerByte);
-    if (error != 0) { // EAGAIN: another is just taking it
+    if (error == EAGAIN)
+        return nullptr; // another is just taking it
+    if (error != 0) {
         rejectOrLeave(name, error, "it cannot be locked");
         return nullptr;
     }
