@@ -117,8 +117,6 @@ bool TakenMessage::moveTo(const char *suffix)
 
 void TakenMessage::end(const char *suffix)
 {
-    if (!m_file.isOpen())
-        return;
     if (moveTo(suffix) && !mayBeLocked(m_file.get(), kSenderByte))
         ::unlinkat(m_folder->descriptor(), (m_name + suffix).constData(), 0); // nobody is there to read it
     m_file.reset();
@@ -131,8 +129,6 @@ void TakenMessage::done()
 
 void TakenMessage::refuse(const QString &reason)
 {
-    if (!m_file.isOpen())
-        return;
     const QByteArray bytes = reason.toUtf8();
     // In place: the sender reads it only under its new name. On a full disk it learns of the refusal without the
     // reason, and sees that what is in the file is none where that could not be emptied.
@@ -143,8 +139,6 @@ void TakenMessage::refuse(const QString &reason)
 
 void TakenMessage::giveBack()
 {
-    if (!m_file.isOpen())
-        return;
     moveTo(MessageSuffix::kMessage);
     m_file.reset();
 }
