@@ -20,6 +20,7 @@ private Q_SLOTS:
     void asynchronousFormTellsEachStep();
     void timeOutMayBeForEver_data();
     void timeOutMayBeForEver();
+    void isAsItWasSetUpUntilItStarts();
     void misuseChangesNothing();
     void slotMayDeleteTheInstance_data();
     void slotMayDeleteTheInstance();
@@ -279,6 +280,23 @@ void TestSingleInstance::timeOutMayBeForEver()
     QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Done, kMust);
     QCOMPARE(second.start(), Role::Secondary);
     QCOMPARE(second.reply(), Reply::Done);
+}
+
+void TestSingleInstance::isAsItWasSetUpUntilItStarts()
+{
+    SingleInstance instance(QStringLiteral("some id"));
+    QCOMPARE(instance.id(), QStringLiteral("some id"));
+    QCOMPARE(instance.scope(), SingleInstance::Scope::PerUser);
+    instance.setScope(SingleInstance::Scope::PerSession);
+    QCOMPARE(instance.scope(), SingleInstance::Scope::PerSession);
+    instance.setTimeout(12345ms);
+    QCOMPARE(instance.timeout(), 12345ms);
+    QCOMPARE(instance.role(), Role::Undecided);
+    QCOMPARE(instance.primary().pid(), -1);
+    QCOMPARE(instance.position(), -1);
+    QVERIFY(instance.folder().isEmpty());
+    QVERIFY(instance.message().isEmpty());
+    QVERIFY(!instance.error());
 }
 
 void TestSingleInstance::misuseChangesNothing()

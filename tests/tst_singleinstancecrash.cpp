@@ -15,6 +15,7 @@ private Q_SLOTS:
     void secondaryBecomesPrimaryWhenThePrimaryIsKilled();
     void crashedOnMessageIsNotHandedOn();
     void senderLearnsThatItsMessageWentWithThePrimary();
+    void messageTellsOfAPrimaryThatIsGone();
     void answerCountsThoughThePrimaryQuitsAtOnce_data();
     void answerCountsThoughThePrimaryQuitsAtOnce();
     void stoppedPrimaryIsNotResponding();
@@ -140,6 +141,27 @@ void TestSingleInstanceCrash::senderLearnsThatItsMessageWentWithThePrimary()
     QVERIFY(activated.isEmpty());
 }
 
+void TestSingleInstanceCrash::messageTellsOfAPrimaryThatIsGone()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    Instance next(path()); // has the lock before the sender
+    next.with({QStringLiteral("--async")}).start();
+    QVERIFY(next.says("reply Done"));
+    next.tell("takeover");
+    QTRY_COMPARE_WITH_TIMEOUT(QtLockFile::LockQueue::of(messages() + QStringLiteral("/lock")).waiters().size(), 1, kMust);
+    OwnInstance sender(path());
+    sender.setTimeout(kLong);
+    sender.setPayload("block");
+    sender.startAsync();
+    QTRY_COMPARE_WITH_TIMEOUT(sender.reply(), Reply::Answering, kMust);
+    QVERIFY(first.kill());
+    QTRY_COMPARE_WITH_TIMEOUT(sender.reply(), Reply::Gone, kMust);
+    QCOMPARE(sender.role(), Role::Secondary);
+    QVERIFY(sender.message().contains(QStringLiteral("ended before it had answered")));
+}
+
 void TestSingleInstanceCrash::answerCountsThoughThePrimaryQuitsAtOnce_data()
 {
     QTest::addColumn<bool>("async");
@@ -224,6 +246,7 @@ void TestSingleInstanceCrash::stoppedPrimaryGoesOnWhereItWas()
     QCOMPARE(third.start(), Role::Secondary);
     QCOMPARE(third.reply(), Reply::NotResponding);
     QCOMPARE(third.primary().pid(), first.pid());
+    QVERIFY(third.message().contains(QStringLiteral("does not respond")));
     QVERIFY(first.isRunning());
 
     first.signal(SIGCONT);

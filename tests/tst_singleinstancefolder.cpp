@@ -16,8 +16,12 @@ private Q_SLOTS:
     void missingRuntimeFolderIsReplaced();
     void foreignFolderIsNeverUsed_data();
     void foreignFolderIsNeverUsed();
+    void foreignFallbackIsNeverUsed();
+    void looksSlowlyWhereInotifyIsUsedUp_data();
+    void looksSlowlyWhereInotifyIsUsedUp();
     void badMessageIsNotActedOn_data();
     void badMessageIsNotActedOn();
+    void removedMessageIsToldToItsSender();
     void openFolderIsNotReadFrom();
     void leftoversAreCleanedUp();
     void fullDiskIsToldAndLeavesNothing();
@@ -86,6 +90,8 @@ void TestSingleInstanceFolder::sessionsAreApart()
         qputenv("DISPLAY", display);
         if (had)
             qputenv("WAYLAND_DISPLAY", wayland);
+        else
+            qunsetenv("WAYLAND_DISPLAY");
     });
     qunsetenv("WAYLAND_DISPLAY");
     const auto folderOn = [this](const char *display) {
@@ -98,6 +104,10 @@ void TestSingleInstanceFolder::sessionsAreApart()
     QCOMPARE(folderOn(":0.1"), folderOn(":0"));
     QVERIFY(folderOn(":0") != folderOn(":1"));
     QVERIFY(folderOn("host.example:10.0") == folderOn("host.example:10"));
+    const QString onX11 = folderOn(":0");
+    qputenv("WAYLAND_DISPLAY", "wayland-0");
+    QCOMPARE(folderOn(":0"), folderOn(":1")); // Xwayland's
+    QVERIFY(folderOn(":0") != onX11);
 }
 
 void TestSingleInstanceFolder::missingRuntimeFolderIsReplaced_data()
@@ -165,6 +175,7 @@ void TestSingleInstanceFolder::foreignFolderIsNeverUsed_data()
     QTest::newRow("a link") << QStringLiteral("link") << LockError::Code::System;
     QTest::newRow("a file") << QStringLiteral("file") << LockError::Code::System;
     QTest::newRow("nowhere") << QStringLiteral("nowhere") << LockError::Code::System;
+    QTest::newRow("with a folder in place of the lock") << QStringLiteral("lock") << LockError::Code::NotALockFile;
 }
 
 void TestSingleInstanceFolder::foreignFolderIsNeverUsed()
@@ -181,12 +192,62 @@ void TestSingleInstanceFolder::foreignFolderIsNeverUsed()
         QVERIFY(QDir(path()).mkdir(QStringLiteral("elsewhere")) && ::symlink("elsewhere", native.constData()) == 0);
     } else if (what == u"file") {
         QVERIFY(writeFile(messages(), {}));
+    } else if (what == u"lock") {
+        QVERIFY(::mkdir(native.constData(), 0700) == 0 && QDir(messages()).mkdir(QStringLiteral("lock")));
     }
     SingleInstance instance(QStringLiteral("test"));
     instance.setFolder(what == u"nowhere" ? filePath(QStringLiteral("no/where")) : path());
     QCOMPARE(instance.start(), Role::Failed);
     QCOMPARE(instance.error().code(), code);
     QVERIFY(!instance.message().isEmpty());
+}
+
+// Everybody can make one in /tmp.
+void TestSingleInstanceFolder::foreignFallbackIsNeverUsed()
+{
+    NEEDS_ROOT("to lay another folder over the one in /tmp");
+    const QString script = QStringLiteral("set -e; install -d -m 1700 -o %1 /tmp/qtlockfile-%1; mount -t tmpfs -o mode=0777 tmpfs /tmp/qtlockfile-%1;"
+                                          "exec \"$0\" --uid %1 --id tst")
+                               .arg(kNobody);
+    Program instance(QStringLiteral("unshare"),
+                     {QStringLiteral("--mount"), QStringLiteral("sh"), QStringLiteral("-c"), script, QStringLiteral(INSTANCE_PROGRAM)});
+    instance.withoutVariable(QStringLiteral("XDG_RUNTIME_DIR")).start();
+    QVERIFY(instance.says("role Failed"));
+    QVERIFY(instance.says("error AccessDenied"));
+}
+
+void TestSingleInstanceFolder::looksSlowlyWhereInotifyIsUsedUp_data()
+{
+    QTest::addColumn<QString>("limit");
+    QTest::newRow("no instance left") << QStringLiteral("max_inotify_instances");
+    QTest::newRow("no watch left") << QStringLiteral("max_inotify_watches");
+}
+
+void TestSingleInstanceFolder::looksSlowlyWhereInotifyIsUsedUp()
+{
+    QFETCH(const QString, limit);
+    if (QProcess::execute(QStringLiteral("unshare"), {QStringLiteral("--user"), QStringLiteral("--map-root-user"), QStringLiteral("true")}) != 0)
+        QSKIP("the limit is set in a user namespace, which may not be created here");
+    // Of a user namespace alone, so nobody else has to do without.
+    const QStringList limited{QStringLiteral("--user"),
+                              QStringLiteral("--map-root-user"),
+                              QStringLiteral("sh"),
+                              QStringLiteral("-c"),
+                              QStringLiteral("echo 0 >/proc/sys/user/%1 && exec \"$0\" \"$@\"").arg(limit),
+                              QStringLiteral(INSTANCE_PROGRAM),
+                              QStringLiteral("--folder"),
+                              path()};
+    Program first(QStringLiteral("unshare"), limited);
+    first.start();
+    QVERIFY(first.says("ready"));
+    Program blocking(QStringLiteral("unshare"), limited);
+    blocking.start();
+    QVERIFY(blocking.says("reply Done"));
+    Program running(QStringLiteral("unshare"), limited);
+    running.with({QStringLiteral("--async")}).start();
+    QVERIFY(running.says("reply Done"));
+    QVERIFY(first.says("activated "));
+    QVERIFY(first.says("activated "));
 }
 
 void TestSingleInstanceFolder::badMessageIsNotActedOn_data()
@@ -200,6 +261,9 @@ void TestSingleInstanceFolder::badMessageIsNotActedOn_data()
     QTest::newRow("malformed") << QStringLiteral("malformed");
     QTest::newRow("a length that is not there") << QStringLiteral("length");
     QTest::newRow("more than a message") << QStringLiteral("tail");
+    QTest::newRow("half a field") << QStringLiteral("field");
+    QTest::newRow("a variable without a name") << QStringLiteral("variable");
+    QTest::newRow("one that may not be read") << QStringLiteral("unreadable");
     QTest::newRow("a symbolic link") << QStringLiteral("link");
     QTest::newRow("a hard link") << QStringLiteral("hard");
     QTest::newRow("a FIFO") << QStringLiteral("fifo");
@@ -211,6 +275,13 @@ void TestSingleInstanceFolder::badMessageIsNotActedOn()
 {
     QFETCH(const QString, what);
     Instance first(path());
+    Instance second(path());
+    if (what == u"unreadable") {
+        NEEDS_ROOT("to be somebody who may not read everything");
+        QVERIFY(::chown(QFile::encodeName(path()).constData(), kNobody, kNobody) == 0);
+        for (Instance *const instance : {&first, &second})
+            instance->with({QStringLiteral("--uid"), QString::number(kNobody)});
+    }
     first.start();
     QVERIFY(first.says("ready"));
     const QByteArray good = messageWith("bad");
@@ -237,6 +308,12 @@ void TestSingleInstanceFolder::badMessageIsNotActedOn()
         QVERIFY(writeFile(outside, bytes));
     } else if (what == u"tail") {
         QVERIFY(writeFile(outside, good + "A"));
+    } else if (what == u"field" || what == u"variable") {
+        QByteArray bytes = good + (what == u"field" ? QByteArray("A") : QByteArray("E\0\0\0\2=x", 7));
+        bytes[28] = char(bytes.size());
+        QVERIFY(writeFile(outside, bytes));
+    } else if (what == u"unreadable") {
+        QVERIFY(writeFile(outside, good, 0) && ::chown(QFile::encodeName(outside).constData(), kNobody, kNobody) == 0);
     } else if (what == u"link" || what == u"hard") {
         QVERIFY(writeFile(filePath(QStringLiteral("target")), good));
         const QByteArray target = QFile::encodeName(filePath(QStringLiteral("target")));
@@ -247,7 +324,6 @@ void TestSingleInstanceFolder::badMessageIsNotActedOn()
         QVERIFY(QDir().mkpath(what == u"tree" ? outside + QStringLiteral("/sub") : outside));
     }
     QVERIFY(::rename(QFile::encodeName(outside).constData(), native.constData()) == 0);
-    Instance second(path());
     second.with(payload("good")).start();
     QVERIFY(second.says("reply Done"));
     QCOMPARE(first.activationPayload(), QByteArray("good"));
@@ -255,6 +331,26 @@ void TestSingleInstanceFolder::badMessageIsNotActedOn()
     QCOMPARE(messagesIn(messages()).size(), what == u"tree" ? 1 : 0);
     if (what == u"link" || what == u"hard")
         QVERIFY(QFile::exists(filePath(QStringLiteral("target"))));
+}
+
+void TestSingleInstanceFolder::removedMessageIsToldToItsSender()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    first.tell("block");
+    QVERIFY(first.says("blocking"));
+    OwnInstance second(path());
+    second.setTimeout(kLong);
+    second.startAsync();
+    QTRY_COMPARE_WITH_TIMEOUT(messagesIn(messages()).filter(QStringLiteral(".message")).size(), 1, kMust);
+    QVERIFY(QFile::remove(messages() + u'/' + messagesIn(messages()).at(0)));
+    QTRY_COMPARE_WITH_TIMEOUT(second.reply(), Reply::Failed, kMust);
+    QCOMPARE(second.role(), Role::Secondary);
+    QCOMPARE(second.error().systemError(), ENOENT);
+    QCOMPARE(second.message(), second.error().message());
+    first.tell("go on");
+    QVERIFY(!first.says("activated ", kShort));
 }
 
 void TestSingleInstanceFolder::openFolderIsNotReadFrom()
