@@ -13,7 +13,10 @@
 #include <atomic>
 #include <thread>
 
+#include <csignal>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace QtLockFile;
 
@@ -196,6 +199,8 @@ private Q_SLOTS:
     void comesAndGoesWhileTheProcessForks();
     void belongsToItsThread();
     void recoversFromALackOfDescriptors();
+    void seesWhatHappenedAmongTooManyEvents();
+    void aForkedChildMayDeleteItsCopy();
     void looksSlowlyWhereInotifyIsUsedUp_data();
     void looksSlowlyWhereInotifyIsUsedUp();
 
@@ -916,6 +921,48 @@ void tst_LockWatcher::recoversFromALackOfDescriptors()
     const auto other = Other::onlooker();
     QVERIFY(other->ask("acquire", m_path, "acquired"));
     QVERIFY(second->comesToShow({other->pid()}));
+}
+
+void tst_LockWatcher::seesWhatHappenedAmongTooManyEvents()
+{
+    QFile limit(QStringLiteral("/proc/sys/fs/inotify/max_queued_events"));
+    QVERIFY(limit.open(QIODevice::ReadOnly));
+    const int most = limit.readAll().trimmed().toInt();
+    QVERIFY(createFile(m_path));
+    const auto other = Other::onlooker();
+    other->say("watch", m_path);
+    QVERIFY(comesToShow(*other, {}));
+    QCOMPARE(::kill(pid_t(other->pid()), SIGSTOP), 0);
+    for (int i = 0; i <= most / 2; ++i) // an opening and a closing each, until the kernel drops what comes
+        QVERIFY(QFile(m_path).open(QIODevice::ReadOnly));
+    LockFile lock(m_path);
+    QVERIFY(lock.tryAcquire());
+    QCOMPARE(::kill(pid_t(other->pid()), SIGCONT), 0);
+    QVERIFY(comesToShow(*other, {::getpid()}));
+}
+
+void tst_LockWatcher::aForkedChildMayDeleteItsCopy()
+{
+    auto watched = std::make_unique<Watched>(m_path);
+    QVERIFY(watched->becomesFree());
+    QVERIFY(watched->rests()); // the copy of a thread that allocates would leave the child without an allocator, under AddressSanitizer
+    const pid_t child = ::fork();
+    QVERIFY(child >= 0);
+    if (child == 0) {
+        watched.reset();
+        ::_exit(0);
+    }
+    int status = -1;
+    const bool ended = must([&] { return ::waitpid(child, &status, WNOHANG) == child; });
+    if (!ended) {
+        ::kill(child, SIGKILL);
+        ::waitpid(child, &status, 0);
+    }
+    QVERIFY(ended);
+    QCOMPARE(status, 0);
+    const auto other = Other::onlooker();
+    QVERIFY(other->ask("acquire", m_path, "acquired"));
+    QVERIFY(watched->comesToShow({other->pid()}));
 }
 
 void tst_LockWatcher::looksSlowlyWhereInotifyIsUsedUp_data()
