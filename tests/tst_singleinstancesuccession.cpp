@@ -17,6 +17,8 @@ private Q_SLOTS:
     void restartKeepsThePlaces();
     void restartThatFailsKeepsTheLock_data();
     void restartThatFailsKeepsTheLock();
+    void inheritanceThatIsNotTheLockIsIgnored_data();
+    void inheritanceThatIsNotTheLockIsIgnored();
     void nobodySlipsInWhileRestarting();
     void windowLivesWhileRestarting();
     void restartThatFailsIsTold();
@@ -161,6 +163,50 @@ void TestSingleInstanceSuccession::restartThatFailsKeepsTheLock()
     second.start();
     QTRY_COMPARE_WITH_TIMEOUT(activated.size(), 1, kMust);
     QVERIFY(second.says("reply Done"));
+}
+
+void TestSingleInstanceSuccession::inheritanceThatIsNotTheLockIsIgnored_data()
+{
+    QTest::addColumn<QString>("what");
+    QTest::newRow("there is no lock file") << QStringLiteral("none");
+    QTest::newRow("another file than the lock's") << QStringLiteral("other");
+    QTest::newRow("the lock's file, which is not locked") << QStringLiteral("unlocked");
+    QTest::newRow("the lock, which its holder wants to keep") << QStringLiteral("kept");
+}
+
+// Whoever starts us may have any variables in the environment, and any files open.
+void TestSingleInstanceSuccession::inheritanceThatIsNotTheLockIsIgnored()
+{
+    QFETCH(const QString, what);
+    const QString script = QStringLiteral(R"(
+import fcntl, os, socket, struct, sys
+what, lock, other, *command = sys.argv[1:]
+if what != "none":
+    os.mkdir(os.path.dirname(lock), 0o700)
+    open(lock, "x").close()
+file = os.open(other if what in ("none", "other") else lock, os.O_RDWR | os.O_CREAT, 0o600)
+if what == "kept":
+    F_OFD_SETLK = 37
+    fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0)) # the first ticket
+former, heir = socket.socketpair()
+former.send(b"K")
+for inherited in file, heir.fileno():
+    os.set_inheritable(inherited, True)
+os.environ["QTLOCKFILE_SUCCESSOR"] = f"{file},{heir.fileno()}"
+os.execv(command[0], command)
+)");
+    Program instance(QStringLiteral("python3"),
+                     {QStringLiteral("-c"), script, what, messages() + QStringLiteral("/lock"), filePath(QStringLiteral("other")),
+                      QStringLiteral(INSTANCE_PROGRAM), QStringLiteral("--folder"), path()});
+    instance.start();
+    QVERIFY(instance.says("role Primary"));
+    QVERIFY(instance.says("ready"));
+    Instance second(path());
+    second.start();
+    QVERIFY(second.says("reply Done"));
+    instance.closeInput();
+    QVERIFY(instance.ends());
+    QVERIFY(!QFile::exists(messages() + QStringLiteral("/lock"))); // nothing was taken for the lock, and kept
 }
 
 void TestSingleInstanceSuccession::nobodySlipsInWhileRestarting()
