@@ -189,7 +189,8 @@ if what == "kept":
     F_OFD_SETLK = 37
     fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0)) # the first ticket
 former, heir = socket.socketpair()
-former.send(b"K")
+if what == "kept":
+    former.send(b"K")
 for inherited in file, heir.fileno():
     os.set_inheritable(inherited, True)
 os.environ["QTLOCKFILE_SUCCESSOR"] = f"{file},{heir.fileno()}"
