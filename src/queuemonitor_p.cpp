@@ -41,7 +41,6 @@
 
 namespace QtLockFile::Internal {
 
-using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 struct QueueSubscriber
@@ -61,6 +60,7 @@ struct QueueSubscriber
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using Subscribers = std::vector<std::shared_ptr<QueueSubscriber>>;
 
 constexpr std::array kLooksAfterEvent{milliseconds(0), milliseconds(5), milliseconds(25)};
