@@ -3,12 +3,17 @@
 
 #include <QtLockFile/LockFile>
 
+#include <QtCore/qlockfile.h>
 #include <QtCore/qstandardpaths.h>
 #include <QtCore/qtemporarydir.h>
 #include <QtTest/qsignalspy.h>
 #include <QtTest/qtest.h>
 
 #include <csignal>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 
 // Programs that lock the whole file, or parts of it, and know nothing of tickets.
 
@@ -153,6 +158,9 @@ private Q_SLOTS:
     void theSeedAndWeHoldInTurn_data();
     void theSeedAndWeHoldInTurn();
     void aPeersOpeningAndClosingCostsNothing();
+    void whoUsesFlockIsNotExcluded();
+    void aQLockFileTakesAFileThatIsOldForStale();
+    void theFileOfAQLockFileIsRefusedWhereItWouldBeRemoved();
     void aStrangersLockOnTicketsIsQueuedBehind_data();
     void aStrangersLockOnTicketsIsQueuedBehind();
     void aStrangersLockOnTheLastTicketIsAnErrorAndNotAWait();
@@ -448,6 +456,42 @@ void tst_Peers::aPeersOpeningAndClosingCostsNothing()
     }
     QCOMPARE(LockQueue::of(m_path).holder().pid(), qint64(::getpid()));
     QCOMPARE(python->ask("try"), "refused");
+}
+
+void tst_Peers::whoUsesFlockIsNotExcluded()
+{
+    LockFile lock(m_path);
+    QVERIFY(lock.tryAcquire());
+    const int file = ::open(QFile::encodeName(m_path).constData(), O_RDWR | O_CLOEXEC);
+    QVERIFY(file >= 0);
+    const int result = ::flock(file, LOCK_EX | LOCK_NB);
+    ::close(file);
+    QCOMPARE(result, 0);
+    QVERIFY(lock.isAcquired());
+}
+
+void tst_Peers::aQLockFileTakesAFileThatIsOldForStale()
+{
+    LockFile lock(m_path);
+    QSignalSpy lost(&lock, &LockFile::lost);
+    QVERIFY(lock.tryAcquire());
+    QLockFile other(m_path);
+    QVERIFY(!other.tryLock());
+    const timespec longAgo[]{{0, UTIME_OMIT}, {::time(nullptr) - 31, 0}};
+    QCOMPARE(::utimensat(AT_FDCWD, QFile::encodeName(m_path).constData(), longAgo, 0), 0);
+    QVERIFY(other.tryLock());
+    QTRY_COMPARE_WITH_TIMEOUT(lost.count(), 1, int(kLong.count()));
+}
+
+void tst_Peers::theFileOfAQLockFileIsRefusedWhereItWouldBeRemoved()
+{
+    QLockFile other(m_path);
+    QVERIFY(other.tryLock());
+    LockFile lock(m_path);
+    QVERIFY(!lock.tryAcquire());
+    QCOMPARE(lock.error().code(), LockError::Code::NotALockFile);
+    lock.setRemoveOnRelease(false);
+    QVERIFY(lock.tryAcquire());
 }
 
 void tst_Peers::aStrangersLockOnTicketsIsQueuedBehind_data()
