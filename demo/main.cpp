@@ -40,7 +40,7 @@ int fail(const QString &message)
 int printStatus(const QString &path)
 {
     if (path.isEmpty())
-        return printLine(stdout, Main::tr("free: this user has not started the program yet")), Free;
+        return fail(Main::tr("No folder can be used for the lock of this program."));
     const LockQueue queue = LockQueue::of(path);
     if (queue.error())
         return fail(queue.error().message());
@@ -67,7 +67,7 @@ int runTask(int argc, char *argv[], const QStringList &arguments)
         return fail(commandLine.error());
     if (commandLine.task() == CommandLine::Task::TakeTour)
         return Tour(commandLine.tourFolder()).run();
-    return printStatus(commandLine.lockPath().isEmpty() ? instanceLockPath() : commandLine.lockPath());
+    return printStatus(commandLine.lockPath().isEmpty() ? SingleInstance(instanceId()).lockPath() : commandLine.lockPath());
 }
 
 // For a start that has found another instance, and no answer. Returns when this one is the primary, or is to end.

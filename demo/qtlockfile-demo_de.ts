@@ -201,8 +201,8 @@
 <context>
     <name>Main</name>
     <message>
-        <source>free: this user has not started the program yet</source>
-        <translation>frei: dieser Benutzer hat das Programm noch nie gestartet</translation>
+        <source>No folder can be used for the lock of this program.</source>
+        <translation>Es gibt keinen Ordner, den die Sperre dieses Programms benutzen kann.</translation>
     </message>
     <message>
         <source>%1: %2</source>

@@ -54,6 +54,22 @@ InstanceFolder::Trust trustIn(int descriptor)
     return isOurs ? InstanceFolder::Trust::Ours : InstanceFolder::Trust::Foreign;
 }
 
+QString fallbackPath()
+{
+    return QStringLiteral("/tmp/qtlockfile-%1").arg(::geteuid());
+}
+
+QString pathIn(const QString &basePath, const QByteArray &name)
+{
+    return (basePath.endsWith(u'/') ? basePath : basePath + u'/') + QFile::decodeName(name);
+}
+
+// Another folder is tried where nothing can be made, and for no other reason.
+bool isHopeless(int error)
+{
+    return error == EROFS || error == EACCES || error == EPERM;
+}
+
 } // namespace
 
 QByteArray fileNameFor(const QString &id)
@@ -117,6 +133,45 @@ bool InstanceFolder::isSameAs(const InstanceFolder &other) const
         && ours.st_ino == theirs.st_ino;
 }
 
+QString InstanceFolder::expectedPath(const QString &chosen, const QByteArray &name)
+{
+    QString basePath = chosen;
+    int error = 0;
+    QString passedOver;
+    const Descriptor base =
+        chosen.isEmpty() ? openRuntimeFolder(&basePath, &error, &passedOver) : Descriptor(::open(QFile::encodeName(chosen).constData(), kOpenFolder));
+    if (error != 0)
+        return {};
+    Attempt attempt = base.isOpen() ? lookIn(base.get(), name) : Attempt::Elsewhere;
+    if (attempt == Attempt::Elsewhere && chosen.isEmpty()) {
+        basePath = fallbackPath();
+        attempt = lookForFallbackFolder(name);
+    }
+    return attempt == Attempt::Done ? pathIn(basePath, name) : QString();
+}
+
+// What openIn() would come to.
+InstanceFolder::Attempt InstanceFolder::lookIn(int base, const QByteArray &name)
+{
+    const Descriptor folder(::openat(base, name.constData(), kOpenFolder | O_NOFOLLOW));
+    if (folder.isOpen())
+        return trustIn(folder.get()) == Trust::Ours ? Attempt::Done : Attempt::Failed;
+    if (errno != ENOENT)
+        return Attempt::Failed;
+    if (::faccessat(base, ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return Attempt::Done;
+    return isHopeless(errno) ? Attempt::Elsewhere : Attempt::Failed;
+}
+
+// The same, after openFallbackFolder().
+InstanceFolder::Attempt InstanceFolder::lookForFallbackFolder(const QByteArray &name)
+{
+    const Descriptor folder(::open(QFile::encodeName(fallbackPath()).constData(), kOpenFolder | O_NOFOLLOW));
+    if (folder.isOpen())
+        return trustIn(folder.get()) == Trust::Ours ? lookIn(folder.get(), name) : Attempt::Failed;
+    return errno == ENOENT ? Attempt::Done : Attempt::Failed; // it would be made
+}
+
 bool InstanceFolder::open(const QString &chosen, const QByteArray &name)
 {
     m_error = {};
@@ -131,21 +186,27 @@ bool InstanceFolder::open(const QString &chosen, const QByteArray &name)
         return m_descriptor.isOpen();
     }
     QString basePath;
-    const Descriptor runtime = openRuntimeFolder(&basePath);
+    QString passedOver;
+    int error = 0;
+    const Descriptor runtime = openRuntimeFolder(&basePath, &error, &passedOver);
+    if (error != 0) {
+        failWith(error, basePath);
+        return false;
+    }
+    if (!passedOver.isEmpty())
+        qCWarning(logFolder, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used", qUtf8Printable(passedOver));
     if (runtime.isOpen()) {
         if (openIn(runtime.get(), basePath, name) != Attempt::Elsewhere)
             return m_descriptor.isOpen();
         qCWarning(logFolder, "SingleInstance: nothing can be made in %s, so /tmp is used instead", qUtf8Printable(basePath));
     }
-    if (!runtime.isOpen() && m_error)
-        return false;
     const Descriptor fallback = openFallbackFolder(&basePath);
     if (fallback.isOpen())
         openIn(fallback.get(), basePath, name);
     return m_descriptor.isOpen();
 }
 
-Descriptor InstanceFolder::openRuntimeFolder(QString *path)
+Descriptor InstanceFolder::openRuntimeFolder(QString *path, int *error, QString *passedOver)
 {
     const QString fromEnvironment = qEnvironmentVariable("XDG_RUNTIME_DIR");
     const QString usual = QStringLiteral("/run/user/%1").arg(::geteuid());
@@ -159,18 +220,19 @@ Descriptor InstanceFolder::openRuntimeFolder(QString *path)
             return folder;
         }
         if (trust == Trust::Unknown && isPassing(errno)) { // see above: the next process may find it
-            failWith(errno, candidate);
+            *error = errno;
+            *path = candidate;
             return Descriptor();
         }
         if (candidate == fromEnvironment)
-            qCWarning(logFolder, "SingleInstance: XDG_RUNTIME_DIR is %s, which is not a folder of this user alone and is not used", qUtf8Printable(candidate));
+            *passedOver = candidate;
     }
     return Descriptor();
 }
 
 Descriptor InstanceFolder::openFallbackFolder(QString *path)
 {
-    *path = QStringLiteral("/tmp/qtlockfile-%1").arg(::geteuid());
+    *path = fallbackPath();
     const QByteArray native = QFile::encodeName(*path);
     if (::mkdir(native.constData(), kFolderMode) != 0 && errno != EEXIST) {
         failWith(errno, *path);
@@ -182,11 +244,11 @@ Descriptor InstanceFolder::openFallbackFolder(QString *path)
 
 InstanceFolder::Attempt InstanceFolder::openIn(int base, const QString &basePath, const QByteArray &name)
 {
-    m_path = (basePath.endsWith(u'/') ? basePath : basePath + u'/') + QFile::decodeName(name);
+    m_path = pathIn(basePath, name);
     if (::mkdirat(base, name.constData(), kFolderMode) != 0 && errno != EEXIST) {
         const int error = errno;
         failWith(error, m_path);
-        return error == EROFS || error == EACCES || error == EPERM ? Attempt::Elsewhere : Attempt::Failed;
+        return isHopeless(error) ? Attempt::Elsewhere : Attempt::Failed;
     }
     Descriptor folder(::openat(base, name.constData(), kOpenFolder | O_NOFOLLOW));
     if (!check(folder, m_path))

@@ -21,6 +21,10 @@ QString displaySession();
 class InstanceFolder
 {
 public:
+    // Where open() would find or make the folder, as things are now; empty if it could not. Makes nothing and warns of
+    // nothing.
+    static QString expectedPath(const QString &chosen, const QByteArray &name);
+
     // Finds or makes the folder `name`, in `chosen` or, if that is empty, where the user's runtime files belong.
     // Tells whether it can be trusted.
     bool open(const QString &chosen, const QByteArray &name);
@@ -42,8 +46,12 @@ public:
 private:
     enum class Attempt { Done, Elsewhere, Failed };
 
+    // Also what of it cannot be told just now, by an errno, and what was said to be it and is not.
+    static Descriptor openRuntimeFolder(QString *path, int *error, QString *passedOver);
+    static Attempt lookIn(int base, const QByteArray &name);
+    static Attempt lookForFallbackFolder(const QByteArray &name);
+
     Attempt openIn(int base, const QString &basePath, const QByteArray &name);
-    Descriptor openRuntimeFolder(QString *path);
     Descriptor openFallbackFolder(QString *path);
     bool check(const Descriptor &folder, const QString &path);
     void fail(int error, const QString &path, const QString &message);

@@ -169,12 +169,17 @@ int SingleInstance::position() const
 
 QString SingleInstance::folder() const
 {
-    return d->folder ? d->folder->path() : QString();
+    if (d->folder)
+        return d->folder->path();
+    return d->id.isEmpty() ? QString() : InstanceFolder::expectedPath(d->chosenFolder, d->folderName());
 }
 
 QString SingleInstance::lockPath() const
 {
-    return d->lock ? d->lock->path() : QString();
+    if (d->lock)
+        return d->lock->path();
+    const QString path = folder();
+    return path.isEmpty() ? QString() : SingleInstancePrivate::lockPathIn(path);
 }
 
 void SingleInstance::takeOver()

@@ -167,10 +167,16 @@ public:
     /*! While a take-over waits: how many are before us, the primary included. Otherwise as LockFile::position(). */
     int position() const;
 
-    /*! The folder of this application; empty before the first start and where none was found. */
+    /*!
+        The folder of this application. Before the first start it is the one that a start would use as things are now:
+        it need not exist, and is not made. Empty where none can be used.
+    */
     QString folder() const;
 
-    /*! The path of the lock file; empty as folder() is. */
+    /*!
+        The path of the lock file in folder(), and empty as that is. Known before the first start, so that
+        LockQueue::of(), or a LockWatcher, can tell of an application without taking part.
+    */
     QString lockPath() const;
 
     /*!

@@ -2,6 +2,7 @@
 #include "singleinstance_p.h"
 #include "lockerror_p.h"
 #include "lockfile_p.h"
+#include "lockpath_p.h"
 #include "text_p.h"
 
 #include <QtCore/qmetaobject.h>
@@ -68,13 +69,20 @@ bool SingleInstancePrivate::begin(const char *call)
     return true;
 }
 
+QByteArray SingleInstancePrivate::folderName() const
+{
+    return fileNameFor(scope == SingleInstance::Scope::PerSession ? id + u'\n' + displaySession() : id);
+}
+
+QString SingleInstancePrivate::lockPathIn(const QString &folderPath)
+{
+    return absolutePath(folderPath) + QStringLiteral("/lock");
+}
+
 bool SingleInstancePrivate::openFolder()
 {
-    QString name = id;
-    if (scope == SingleInstance::Scope::PerSession)
-        name += u'\n' + displaySession();
     auto found = std::make_shared<InstanceFolder>();
-    if (!found->open(chosenFolder, fileNameFor(name))) {
+    if (!found->open(chosenFolder, folderName())) {
         error = found->error();
         return false;
     }
@@ -88,7 +96,7 @@ bool SingleInstancePrivate::openFolder()
 
 void SingleInstancePrivate::makeLock()
 {
-    lock = std::make_unique<LockFile>(folder->path() + QStringLiteral("/lock"));
+    lock = std::make_unique<LockFile>(lockPathIn(folder->path()));
     attempts = 0;
     next.reset();
     lock->setPermissions(QFileDevice::ReadOwner | QFileDevice::WriteOwner);

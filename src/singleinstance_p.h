@@ -62,6 +62,8 @@ public:
     // singleinstance_p.cpp: from a start to a role.
     void refuse(const char *call, const QString &why);
     bool begin(const char *call);
+    QByteArray folderName() const;
+    static QString lockPathIn(const QString &folderPath);
     bool openFolder();
     void makeLock();
     bool inherit();

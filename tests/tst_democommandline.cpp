@@ -104,6 +104,8 @@ void TestDemoCommandLine::statusIsOfTheOwnInstanceUnlessToldOtherwise()
 {
     // Where it has never run yet, nothing is made only to look.
     Result result = m_runtime->runWithoutDisplay({QStringLiteral("--status")});
+    QCOMPARE(result.exitCode, 0);
+    QCOMPARE(result.output, m_runtime->lockPath() + QStringLiteral(": free\n"));
     QVERIFY(!QFile::exists(m_runtime->path(QStringLiteral("qtlockfile-demo"))));
     const auto first = startFirst();
     result = m_runtime->runWithoutDisplay({QStringLiteral("--status")});

@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancetest.h"
 
+#include <QtLockFile/LockQueue>
+
+#include <QtCore/qregularexpression.h>
+
+using QtLockFile::LockQueue;
+
+constexpr qint64 kNewUser = 100'000; // and more, by what tells this process apart
+
 class TestSingleInstanceFolder : public InstanceTest
 {
     Q_OBJECT
@@ -19,6 +27,10 @@ private Q_SLOTS:
     void foreignFallbackIsNeverUsed();
     void looksSlowlyWhereInotifyIsUsedUp_data();
     void looksSlowlyWhereInotifyIsUsedUp();
+    void placeIsKnownBeforeTheStart();
+    void placeIsToldWithoutAWord();
+    void placeIsKnownBeforeAnyFolderIsMade();
+    void placeIsEmptyWhereNoFolderCanBeUsed();
     void badMessageIsNotActedOn_data();
     void badMessageIsNotActedOn();
     void removedMessageIsToldToItsSender();
@@ -98,9 +110,11 @@ void TestSingleInstanceFolder::sessionsAreApart()
         qputenv("DISPLAY", display);
         OwnInstance instance(path());
         instance.setScope(SingleInstance::Scope::PerSession);
+        const QString expected = instance.folder();
         instance.start();
-        return instance.folder();
+        return instance.folder() == expected ? expected : QString();
     };
+    QVERIFY(!folderOn(":0").isEmpty());
     QCOMPARE(folderOn(":0.1"), folderOn(":0"));
     QVERIFY(folderOn(":0") != folderOn(":1"));
     QVERIFY(folderOn("host.example:10.0") == folderOn("host.example:10"));
@@ -145,7 +159,7 @@ void TestSingleInstanceFolder::missingRuntimeFolderIsReplaced()
         QVERIFY(::chmod(native.constData(), 0500) == 0);
     const QString id = QStringLiteral("tst-") + QFileInfo(path()).fileName();
     const auto start = [&](Instance &instance) {
-        instance.with({QStringLiteral("--uid"), QString::number(kUser), QStringLiteral("--id"), id});
+        instance.with({QStringLiteral("--uid"), QString::number(kUser), QStringLiteral("--id"), id, QStringLiteral("--expect")});
         if (runtime.isEmpty())
             instance.withoutVariable(QStringLiteral("XDG_RUNTIME_DIR"));
         else
@@ -155,14 +169,17 @@ void TestSingleInstanceFolder::missingRuntimeFolderIsReplaced()
     const auto cleanUp = qScopeGuard([&] { QDir(QStringLiteral("/tmp/qtlockfile-%1/%2").arg(kUser).arg(id)).removeRecursively(); });
     Instance first;
     start(first);
+    const QByteArray expected = first.lineWith("expected ").trimmed();
     QVERIFY(first.says("role Primary"));
     const QByteArray lock = first.lineWith("lock ").trimmed();
+    QCOMPARE(lock, expected);
     if (isUsed)
         QCOMPARE(lock, native + '/' + QFile::encodeName(id) + "/lock");
     else
         QVERIFY2(!lock.startsWith(QFile::encodeName(path())), lock.constData());
     Instance second;
     start(second);
+    QCOMPARE(second.lineWith("expected ").trimmed(), expected);
     QVERIFY(second.says("reply Done"));
 }
 
@@ -197,7 +214,9 @@ void TestSingleInstanceFolder::foreignFolderIsNeverUsed()
     }
     SingleInstance instance(QStringLiteral("test"));
     instance.setFolder(what == u"nowhere" ? filePath(QStringLiteral("no/where")) : path());
+    QCOMPARE(instance.lockPath(), QString());
     QCOMPARE(instance.start(), Role::Failed);
+    QCOMPARE(instance.lockPath(), QString());
     QCOMPARE(instance.error().code(), code);
     QVERIFY(!instance.message().isEmpty());
 }
@@ -248,6 +267,72 @@ void TestSingleInstanceFolder::looksSlowlyWhereInotifyIsUsedUp()
     QVERIFY(running.says("reply Done"));
     QVERIFY(first.says("activated "));
     QVERIFY(first.says("activated "));
+}
+
+void TestSingleInstanceFolder::placeIsKnownBeforeTheStart()
+{
+    OwnInstance instance(path());
+    QCOMPARE(instance.folder(), messages());
+    QCOMPARE(instance.lockPath(), messages() + QStringLiteral("/lock"));
+    QVERIFY(!LockQueue::of(instance.lockPath()).isHeld());
+    QVERIFY(!QFile::exists(messages()));
+
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    QCOMPARE(LockQueue::of(instance.lockPath()).holder().pid(), first.pid());
+    QCOMPARE(instance.role(), Role::Undecided);
+
+    const QString before = QDir::currentPath();
+    const auto restore = qScopeGuard([&] { QDir::setCurrent(before); });
+    QVERIFY(QDir::setCurrent(path()));
+    OwnInstance relative(QStringLiteral("."));
+    const QString expected = relative.lockPath();
+    QVERIFY(expected.startsWith(u'/'));
+    QCOMPARE(relative.start(), Role::Secondary);
+    QCOMPARE(relative.lockPath(), expected);
+
+    QCOMPARE(SingleInstance(QString()).lockPath(), QString());
+}
+
+void TestSingleInstanceFolder::placeIsToldWithoutAWord()
+{
+    const auto restore = qScopeGuard([before = qgetenv("XDG_RUNTIME_DIR")] { qputenv("XDG_RUNTIME_DIR", before); });
+    QVERIFY(writeFile(filePath(QStringLiteral("file")), {}));
+    qputenv("XDG_RUNTIME_DIR", QFile::encodeName(filePath(QStringLiteral("file"))));
+    const QString id = QStringLiteral("tst-") + QFileInfo(path()).fileName();
+    QTest::failOnWarning(QRegularExpression(QStringLiteral(".")));
+    const QString folder = SingleInstance(id).folder();
+    QVERIFY(!folder.startsWith(path()));
+    QVERIFY(!QFile::exists(folder));
+}
+
+// In the last resort of a user of whom there has been none yet.
+void TestSingleInstanceFolder::placeIsKnownBeforeAnyFolderIsMade()
+{
+    NEEDS_ROOT("to be another user");
+    const QString user = QString::number(kNewUser + ::getpid());
+    const QString folder = QStringLiteral("/tmp/qtlockfile-") + user;
+    const auto cleanUp = qScopeGuard([&] { QDir(folder).removeRecursively(); });
+    Instance instance;
+    instance.with({QStringLiteral("--uid"), user, QStringLiteral("--expect")}).withoutVariable(QStringLiteral("XDG_RUNTIME_DIR")).start();
+    QCOMPARE(instance.lineWith("expected ").trimmed(), QFile::encodeName(folder + QStringLiteral("/test/lock")));
+    QVERIFY(instance.says("role Primary"));
+    QCOMPARE(instance.lineWith("lock ").trimmed(), QFile::encodeName(folder + QStringLiteral("/test/lock")));
+}
+
+void TestSingleInstanceFolder::placeIsEmptyWhereNoFolderCanBeUsed()
+{
+    NEEDS_ROOT("to take somebody's folder");
+    const QString user = QString::number(kNewUser + ::getpid());
+    const QString folder = QStringLiteral("/tmp/qtlockfile-") + user;
+    QVERIFY(QDir().mkdir(folder));
+    const auto cleanUp = qScopeGuard([&] { QDir().rmdir(folder); });
+    QVERIFY(::chmod(QFile::encodeName(folder).constData(), 0777) == 0); // a trap: anybody could make a folder there
+    Instance instance;
+    instance.with({QStringLiteral("--uid"), user, QStringLiteral("--expect")}).withoutVariable(QStringLiteral("XDG_RUNTIME_DIR")).start();
+    QCOMPARE(instance.lineWith("expected ").trimmed(), QByteArray());
+    QVERIFY(instance.says("role Failed"));
 }
 
 void TestSingleInstanceFolder::badMessageIsNotActedOn_data()

@@ -5,6 +5,7 @@
 //     role NAME PID          after a start or a take-over          reply NAME [REASON]   with the answer of the primary
 //     activated JSON         what a second start sent              error CODE MESSAGE
 //     handed over            to a successor                        kept MESSAGE         the lock, since there is none
+//     expected PATH          of the lock, before the start, with --expect
 //
 // and reads commands, a line each, from its standard input. It ends when that ends, or with --once after the start. Exit codes: 0 primary or answered,
 // 1 not answered, 2 failed, 3 wrong usage.
@@ -163,6 +164,7 @@ int main(int argc, char **argv)
     int rounds = 1;
     bool once = false;
     bool async = false;
+    bool expects = false;
     std::chrono::milliseconds timeout{60'000};
     QStringList ownArguments;
     for (int i = 1; i < argc; ++i) {
@@ -186,6 +188,8 @@ int main(int argc, char **argv)
             once = true;
         else if (argument == "--async")
             async = true;
+        else if (argument == "--expect")
+            expects = true;
         else if (argument == "--chain") // how often to restart, each time by the next copy
             chain = std::atoi(next());
         else if (argument == "--rounds") // how many starts, each with a new object
@@ -236,6 +240,8 @@ int main(int argc, char **argv)
                 return 1;
             }
         }
+        if (expects)
+            say("expected " + instance.lockPath().toUtf8());
         instance.start();
         program.sayRole();
         if (once || instance.role() != SingleInstance::Role::Primary) {
