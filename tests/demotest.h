@@ -3,37 +3,15 @@
 #define QTLOCKFILE_DEMOTEST_H
 
 #include "copy.h"
+#include "waits.h"
 
-#include <QtCore/qcoreapplication.h>
-#include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qtemporarydir.h>
-#include <QtCore/qtimer.h>
 #include <QtTest/qtest.h>
 
-#include <chrono>
 #include <memory>
 
-// What the tests of the demo share: a wait, and copies of the demo in a world of their own.
-
-using namespace std::chrono_literals;
-
-constexpr std::chrono::milliseconds kLong = 60s; // must happen; ends as soon as it has
-
-// Runs the event loop until the condition is true.
-template<typename Condition>
-bool must(Condition condition)
-{
-    const QDeadlineTimer deadline(kLong);
-    QTimer look; // for what no event tells of
-    look.start(5ms);
-    while (!condition()) {
-        if (deadline.hasExpired())
-            return false;
-        QCoreApplication::processEvents(QEventLoop::AllEvents | QEventLoop::WaitForMoreEvents);
-    }
-    return true;
-}
+// What the tests of the demo share: copies of the demo in a world of their own.
 
 // What a program that has run to its end has left; exitCode is -1 if it crashed or did not end.
 struct Result

@@ -2,20 +2,18 @@
 #ifndef QTLOCKFILE_ENVIRONMENT_H
 #define QTLOCKFILE_ENVIRONMENT_H
 
+#include "waits.h"
+
 #include <QtLockFile/LockFile>
 
-#include <QtCore/qcoreapplication.h>
-#include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qdir.h>
 #include <QtCore/qeventloop.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qstringlist.h>
 #include <QtCore/qtemporarydir.h>
-#include <QtCore/qtimer.h>
 #include <QtTest/qtest.h>
 
-#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -26,42 +24,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// What the tests within one process share: two waits, a record of signals, and changes of the surroundings that are undone at the end of the scope.
+// What the tests within one process share: a record of signals, and changes of the surroundings that are undone at the end of the scope.
 
-using namespace std::chrono_literals;
-
-constexpr std::chrono::milliseconds kShort = 100ms; // proves that nothing happened; too short a time proves less, and fails nothing
-constexpr std::chrono::milliseconds kLong = 30s;    // must happen; ends as soon as it has
-
-// Runs the event loop until the condition is true. Unlike QTest::qWaitFor() it does not sleep between the events.
-template<typename Condition>
-bool comesTrue(Condition condition, QDeadlineTimer deadline)
-{
-    QTimer timer; // for what no event of this thread tells of
-    timer.start(5ms);
-    while (!condition()) {
-        if (deadline.hasExpired())
-            return false;
-        QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
-        QCoreApplication::sendPostedEvents(nullptr, QEvent::DeferredDelete);
-    }
-    return true;
-}
-
-template<typename Condition>
-bool must(Condition condition)
-{
-    return comesTrue(condition, kLong);
-}
-
-// Runs the event loop, and tells whether the condition stayed true.
-template<typename Condition>
-bool stays(Condition condition)
-{
-    return !comesTrue([&] { return !condition(); }, kShort);
-}
-
-// The same without an event loop, for what another thread brings about.
+// As must(), without an event loop, for what another thread brings about.
 template<typename Condition>
 bool mustWithoutEventLoop(Condition condition)
 {

@@ -2,44 +2,23 @@
 #ifndef QTLOCKFILE_PARTICIPANT_H
 #define QTLOCKFILE_PARTICIPANT_H
 
+#include "waits.h"
+
 #include <QtLockFile/LockQueue>
 
-#include <QtCore/qcoreapplication.h>
 #include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qdir.h>
 #include <QtCore/qfile.h>
 #include <QtCore/qprocess.h>
-#include <QtCore/qtimer.h>
 #include <QtTest/qtest.h>
 
-#include <chrono>
 #include <memory>
 
 #include <csignal>
 #include <cstdio>
 #include <unistd.h>
 
-// What the tests with several processes share: two waits, and processes that do what they are told.
-
-using namespace std::chrono_literals;
-
-constexpr std::chrono::milliseconds kShort = 150ms; // proves that nothing happened; too short a time proves less, and fails nothing
-constexpr std::chrono::milliseconds kLong = 30s;    // must happen; ends as soon as it has
-
-// Runs the event loop until the condition is true. Unlike QTest::qWaitFor() it never sleeps while there are events, so what races here does race.
-template<typename Condition>
-bool must(Condition condition)
-{
-    const QDeadlineTimer deadline(kLong);
-    QTimer look; // for what no event tells of
-    look.start(5ms);
-    while (!condition()) {
-        if (deadline.hasExpired())
-            return false;
-        QCoreApplication::processEvents(QEventLoop::AllEvents | QEventLoop::WaitForMoreEvents);
-    }
-    return true;
-}
+// What the tests with several processes share: processes that do what they are told.
 
 // Another process with a line protocol. It says "ready PID" first, ends when its stdin closes, and dies with this object.
 class Other

@@ -2,6 +2,8 @@
 #ifndef QTLOCKFILE_QUEUETEST_H
 #define QTLOCKFILE_QUEUETEST_H
 
+#include "waits.h"
+
 #include <QtLockFile/LockQueue>
 
 #include <QtCore/qdir.h>
@@ -13,7 +15,6 @@
 #include <QtCore/qtemporarydir.h>
 #include <QtTest/qtest.h>
 
-#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -22,26 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-// What the tests of LockQueue, LockWatcher and LockFile::lost() share: two waits, and other processes.
-
-using namespace std::chrono_literals;
-
-constexpr std::chrono::milliseconds kNothing = 100ms; // proves that nothing happened; too short a time proves less, and fails nothing
-constexpr std::chrono::milliseconds kMust = 60s;      // must happen; ends as soon as it has
-
-// Both run the event loop.
-
-template<typename Condition>
-bool must(Condition condition)
-{
-    return QTest::qWaitFor(condition, int(kMust.count()));
-}
-
-template<typename Condition>
-bool never(Condition condition)
-{
-    return !QTest::qWaitFor(condition, int(kNothing.count()));
-}
+// What the tests of LockQueue, LockWatcher and LockFile::lost() share: other processes.
 
 // Another process, which is told what to do line by line, and dies with this object.
 class Other
@@ -101,7 +83,7 @@ for line in sys.stdin:
     void say(const QByteArray &line)
     {
         m_process.write(line + '\n');
-        m_process.waitForBytesWritten(int(kMust.count()));
+        m_process.waitForBytesWritten(int(kLong.count()));
     }
 
     void say(const QByteArray &command, const QString &path) { say(command + ' ' + QFile::encodeName(path)); }
@@ -119,7 +101,7 @@ for line in sys.stdin:
                     return true;
                 }
             }
-            const int left = int(kMust.count() - timer.elapsed());
+            const int left = int(kLong.count() - timer.elapsed());
             if (left <= 0 || !m_process.waitForReadyRead(left))
                 return false;
         }
@@ -138,7 +120,7 @@ for line in sys.stdin:
     }
 
     // Whether nothing more is said.
-    bool isSilent() { return !m_process.canReadLine() && !m_process.waitForReadyRead(int(kNothing.count())); }
+    bool isSilent() { return !m_process.canReadLine() && !m_process.waitForReadyRead(int(kShort.count())); }
 
     // What came after the word that was heard.
     QByteArray heard() const { return m_heard; }
@@ -148,7 +130,7 @@ for line in sys.stdin:
     bool finish()
     {
         m_process.closeWriteChannel();
-        return m_process.waitForFinished(int(kMust.count())) && m_process.exitStatus() == QProcess::NormalExit && m_process.exitCode() == 0;
+        return m_process.waitForFinished(int(kLong.count())) && m_process.exitStatus() == QProcess::NormalExit && m_process.exitCode() == 0;
     }
 
     void signal(int number) { ::kill(pid_t(m_pid), number); }
@@ -159,7 +141,7 @@ for line in sys.stdin:
         if (m_process.state() == QProcess::NotRunning)
             return;
         m_process.kill();
-        m_process.waitForFinished(int(kMust.count()));
+        m_process.waitForFinished(int(kLong.count()));
     }
 
 private:
