@@ -142,10 +142,8 @@ int LockThread::run(std::function<void()> job, const void *key, Start start)
         all.idle.pop_back();
         thread->assign(&all, std::move(job), key);
         thread->m_late = start == Start::Late && thread->m_hasTimer && installHandler() == 0;
-        if (thread->m_late)
+        if (thread->m_late || (sem_post(&thread->m_wake) != 0 && installHandler() == 0))
             thread->setTimer(kLateNanoseconds, 0);
-        else
-            sem_post(&thread->m_wake);
         return 0;
     }
     if (interruptSignal() == 0)

@@ -53,7 +53,7 @@ private:
     const void *m_key = nullptr;
     bool m_late = false;     // the timer wakes it for the job
     bool m_hasTimer = false; // it has begun, too
-    sem_t m_wake;
+    sem_t m_wake{};
     timer_t m_timer;
 };
 
