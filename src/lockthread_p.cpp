@@ -47,15 +47,15 @@ namespace {
 constexpr size_t kStackSize = 256 * 1024; // reserved, not used: a wait touches about two pages
 constexpr size_t kMostIdle = 4;
 constexpr long kResendNanoseconds = 1'000'000;
-constexpr long kLateNanoseconds = 200'000; // a caller who goes on to wait has done so by then
+constexpr long kAlarmNanoseconds = 10'000'000; // beyond the kernel's next tick: an earlier timer is set in hardware, which takes microseconds
 
 } // namespace
 
 struct Threads
 {
     std::mutex mutex; // guards all of this, and the jobs of the threads
-    std::vector<LockThread *> idle;
-    std::vector<LockThread *> assigned; // have a job and have not begun it
+    std::vector<std::shared_ptr<LockThread>> idle;
+    std::vector<std::shared_ptr<LockThread>> assigned; // have a job and have not begun it
 };
 
 namespace {
@@ -136,14 +136,20 @@ LockThread::~LockThread()
 int LockThread::run(std::function<void()> job, const void *key, Start start)
 {
     Threads &all = threads();
-    const std::lock_guard guard(all.mutex); // also while it is woken: once it has the job it may be gone at any time
+    std::unique_lock guard(all.mutex);
     if (!all.idle.empty()) {
-        LockThread *const thread = all.idle.back();
+        const std::shared_ptr<LockThread> thread = std::move(all.idle.back());
         all.idle.pop_back();
-        thread->assign(&all, std::move(job), key);
-        thread->m_late = start == Start::Late && thread->m_hasTimer && installHandler() == 0;
-        if (thread->m_late || (sem_post(&thread->m_wake) != 0 && installHandler() == 0))
-            thread->setTimer(kLateNanoseconds, 0);
+        thread->m_job = std::move(job);
+        thread->m_key = key;
+        all.assigned.push_back(thread);
+        if (start == Start::Late && thread->setAlarm())
+            return 0;
+        guard.unlock(); // or it would run into it at once
+        if (sem_post(&thread->m_wake) != 0) {
+            guard.lock();
+            thread->setAlarm(); // wakes it just as well
+        }
         return 0;
     }
     if (interruptSignal() == 0)
@@ -159,22 +165,21 @@ int LockThread::run(std::function<void()> job, const void *key, Start start)
     pthread_attr_init(&attributes);
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attributes, std::max<size_t>(kStackSize, size_t(std::max(0L, sysconf(_SC_THREAD_STACK_MIN)))));
-    auto thread = std::unique_ptr<LockThread>(new LockThread);
+    const std::shared_ptr<LockThread> thread(new LockThread);
+    thread->m_job = std::move(job);
+    thread->m_key = key;
+    all.assigned.push_back(thread);
+    auto own = std::make_unique<std::shared_ptr<LockThread>>(thread);
     pthread_t id;
     pthread_sigmask(SIG_SETMASK, &ours, &before); // a new thread inherits it
-    const int error = pthread_create(&id, &attributes, main, thread.get());
+    const int error = pthread_create(&id, &attributes, main, own.get());
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     pthread_attr_destroy(&attributes);
     if (error == 0)
-        thread.release()->assign(&all, std::move(job), key); // it looks for it with the mutex locked
+        (void)own.release(); // the thread's
+    else
+        all.assigned.pop_back();
     return error;
-}
-
-void LockThread::assign(Threads *all, std::function<void()> job, const void *key)
-{
-    m_job = std::move(job);
-    m_key = key;
-    all->assigned.push_back(this);
 }
 
 void LockThread::withdraw(const void *key)
@@ -182,50 +187,49 @@ void LockThread::withdraw(const void *key)
     Threads &all = threads();
     std::function<void()> job; // destroyed without the mutex
     const std::lock_guard guard(all.mutex);
-    const auto it = std::find_if(all.assigned.begin(), all.assigned.end(), [key](const LockThread *other) { return other->m_key == key; });
+    const auto it = std::find_if(all.assigned.begin(), all.assigned.end(), [key](const auto &other) { return other->m_key == key; });
     if (it == all.assigned.end())
         return;
-    LockThread *const thread = *it;
+    const std::shared_ptr<LockThread> thread = std::move(*it);
     all.assigned.erase(it);
     job = std::exchange(thread->m_job, nullptr);
     all.idle.push_back(thread);
-    if (std::exchange(thread->m_late, false))
-        thread->setTimer(0, 0);
     if (all.idle.size() > kMostIdle)
         sem_post(&thread->m_wake); // it may be one too many
 }
 
 // Waits for a job. Null when the thread is to end.
-std::function<void()> LockThread::nextJob(Threads *all)
+std::function<void()> LockThread::nextJob(const std::shared_ptr<LockThread> &self)
 {
-    std::unique_lock guard(all->mutex);
-    m_hasTimer = currentThread != nullptr;
-    for (;;) {
-        if (m_job) {
-            if (std::exchange(m_late, false))
-                setTimer(0, 0);
-            all->assigned.erase(std::find(all->assigned.begin(), all->assigned.end(), this));
-            return std::exchange(m_job, nullptr);
+    Threads &all = threads();
+    std::unique_lock guard(all.mutex);
+    self->m_hasTimer = currentThread != nullptr;
+    for (bool rang = false;;) {
+        if ((rang || self->m_job) && std::exchange(self->m_hasAlarm, false))
+            self->setTimer(0, 0); // also since a call of the job would be interrupted
+        if (self->m_job) {
+            all.assigned.erase(std::find(all.assigned.begin(), all.assigned.end(), self));
+            return std::exchange(self->m_job, nullptr);
         }
-        const auto self = std::find(all->idle.begin(), all->idle.end(), this);
-        const bool isListed = self != all->idle.end();
-        if (!m_hasTimer || all->idle.size() >= kMostIdle + isListed) {
+        const auto listed = std::find(all.idle.begin(), all.idle.end(), self);
+        const bool isListed = listed != all.idle.end();
+        if (!self->m_hasTimer || all.idle.size() >= kMostIdle + isListed) {
             if (isListed)
-                all->idle.erase(self);
+                all.idle.erase(listed);
             return nullptr;
         }
         if (!isListed)
-            all->idle.push_back(this);
+            all.idle.push_back(self);
         guard.unlock();
-        sem_wait(&m_wake); // or a signal has come
+        rang = sem_wait(&self->m_wake) != 0;
         guard.lock();
     }
 }
 
 void *LockThread::main(void *thread)
 {
-    const auto self = std::unique_ptr<LockThread>(static_cast<LockThread *>(thread));
-    Threads *const all = &threads();
+    const std::unique_ptr<std::shared_ptr<LockThread>> own(static_cast<std::shared_ptr<LockThread> *>(thread));
+    const std::shared_ptr<LockThread> &self = *own;
     sigevent event = {};
     event.sigev_notify = SIGEV_THREAD_ID;
     event.sigev_signo = interruptSignal();
@@ -234,11 +238,22 @@ void *LockThread::main(void *thread)
         currentThread = self.get();
     else
         timerError = errno;
-    while (const std::function<void()> job = self->nextJob(all)) // what it holds on to does not live as long as an idle thread
+    while (const std::function<void()> job = nextJob(self)) // what it holds on to does not live as long as an idle thread
         job();
     if (std::exchange(currentThread, nullptr))
         timer_delete(self->m_timer);
     return nullptr;
+}
+
+// Wakes the thread in a while, with the mutex locked. Not taken back when the job is withdrawn: who does his work himself
+// again and again, faster than the alarm comes, sets it once.
+bool LockThread::setAlarm()
+{
+    if (!m_hasTimer || (!m_hasAlarm && installHandler() != 0))
+        return false;
+    if (!std::exchange(m_hasAlarm, true))
+        setTimer(kAlarmNanoseconds, kAlarmNanoseconds); // again where it comes just before the wait
+    return true;
 }
 
 void LockThread::setTimer(long first, long again)

@@ -3,6 +3,7 @@
 #define QTLOCKFILE_LOCKTHREAD_P_H
 
 #include <functional>
+#include <memory>
 
 #include <semaphore.h>
 #include <time.h>
@@ -45,14 +46,14 @@ public:
 private:
     LockThread();
     static void *main(void *thread);
-    void assign(Threads *all, std::function<void()> job, const void *key);
-    std::function<void()> nextJob(Threads *all);
+    static std::function<void()> nextJob(const std::shared_ptr<LockThread> &self);
+    bool setAlarm();
     void setTimer(long first, long again); // nanoseconds, less than a second; 0: never
 
     std::function<void()> m_job;
     const void *m_key = nullptr;
-    bool m_late = false;     // the timer wakes it for the job
     bool m_hasTimer = false; // it has begun, too
+    bool m_hasAlarm = false; // the timer is set to wake it
     sem_t m_wake{};
     timer_t m_timer;
 };

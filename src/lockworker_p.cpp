@@ -38,14 +38,13 @@ struct LockWorker::Shared
     void run(Runner runner);
     Event perform(const Task &task, Runner runner);
     Outcome attempt(const Task &task, Runner runner);
-    void push(const Event &event, Runner runner = Runner::OurThread);
+    void tell();
 
     const std::string path;
     std::mutex mutex; // guards all below but `lock`, which belongs to the thread at work, and to the owner's while there is none
     std::condition_variable changed;
     std::deque<Task> tasks;
     std::deque<Event> events;
-    std::function<void()> notify;
     bool running = false;
     bool begun = false;             // while running: a thread has taken the tasks in hand
     bool waiterWorks = false;       // who waited did the last task himself, and is expected to do so again
@@ -58,6 +57,8 @@ struct LockWorker::Shared
     Place counted;                  // the place of the last count that was made
     int before = -1;                // its result
     TicketLock lock;
+    std::mutex notifying; // guards the function that is called, so that who is woken by it finds the other mutex free
+    std::function<void()> notify;
 };
 
 // Gives the task to the thread at work, or to another.
@@ -81,12 +82,15 @@ void LockWorker::Shared::start(const std::shared_ptr<Shared> &shared, const Task
         shared->run(Runner::Waiter); // letting go must not fail for want of a thread
         return;
     }
-    const std::lock_guard guard(shared->mutex);
-    if (shared->tasks.empty())
-        return; // a thread that came too late for an earlier task has taken this one
-    shared->tasks.clear();
-    shared->running = false;
-    shared->push({Event::Kind::Failed, {Outcome::Result::Failed, Operation::StartThread, error}});
+    {
+        const std::lock_guard guard(shared->mutex);
+        if (shared->tasks.empty())
+            return; // a thread that came too late for an earlier task has taken this one
+        shared->tasks.clear();
+        shared->running = false;
+        shared->events.push_back({Event::Kind::Failed, {Outcome::Result::Failed, Operation::StartThread, error}});
+    }
+    shared->tell();
 }
 
 // Runs until there is nothing left to do, unless another thread was faster. Who waits has to hear of each event when it
@@ -114,14 +118,16 @@ void LockWorker::Shared::run(Runner runner)
             tasks.push_front({Task::Kind::Undo, task.options});
             continue;
         }
-        push(event, runner);
+        events.push_back(event);
         const bool goOn = !tasks.empty();
         running = begun = goOn;
         // Woken without the mutex, or the one who waits would run into it at once.
         guard.unlock();
         changed.notify_all();
+        if (runner != Runner::Taker)
+            tell();
         if (!goOn)
-            return; // from now on another thread may be at work
+            return; // another thread may have been at work for a while
         guard.lock();
     }
 }
@@ -168,11 +174,10 @@ Outcome LockWorker::Shared::attempt(const Task &task, Runner runner)
     return outcome;
 }
 
-// With the mutex locked.
-void LockWorker::Shared::push(const Event &event, Runner runner)
+void LockWorker::Shared::tell()
 {
-    events.push_back(event);
-    if (notify && runner != Runner::Taker)
+    const std::lock_guard guard(notifying);
+    if (notify)
         notify();
 }
 
@@ -191,8 +196,11 @@ LockWorker::~LockWorker()
     }
     end();
     {
-        const std::lock_guard guard(m_shared->mutex);
+        const std::lock_guard guard(m_shared->notifying);
         m_shared->notify = nullptr;
+    }
+    {
+        const std::lock_guard guard(m_shared->mutex);
         if (!m_shared->running && m_shared->lock.descriptor() < 0)
             return;
     }
