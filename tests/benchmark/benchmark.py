@@ -15,6 +15,7 @@ here = os.path.dirname(os.path.abspath(__file__))
 PYTHON = ("filelock", "portalocker")
 REMOVING = ["ours-remove", "bare-remove", "whole-remove", "qlockfile"]
 KEEPING = ["ours-keep", "bare-keep", "whole-keep", "boost", *PYTHON]
+ORDERED = "turns"
 LOCKS = ["ours-remove", "ours-keep", "whole-keep", "whole-remove", "boost", "qlockfile", *PYTHON]
 POLLERS = ["qlockfile", *PYTHON]
 
@@ -108,7 +109,7 @@ class Benchmark:
             thread.start()
         for thread in pollers:
             thread.join()
-        kinds = [kind for kind in LOCKS if kind not in POLLERS]
+        kinds = ["chain", *(kind for kind in LOCKS if kind not in POLLERS)]
         with Program(self.build, "bare-keep", "") as bare:
             for number in range(self.rounds(8)):
                 for kind in random.Random(number).sample(kinds, len(kinds)):
@@ -134,7 +135,7 @@ class Benchmark:
         for size in (4, 16) if self.quick else (4, 16, 64, 256, 1000):
             seconds = max(1 if self.quick else 2, 52 * size / 1450)
             for number in range(self.rounds(5 if size <= 64 else 2 if size <= 256 else 1)):
-                for kind in ("ours-remove", "whole-keep")[:: 1 if number % 2 else -1]:
+                for kind in ("ours-remove", "whole-keep", ORDERED)[:: 1 if number % 2 else -1]:
                     self.crowd("crowd", kind, size, seconds, 500)
         for size in (4,) if self.quick else (4, 16, 64):
             for kind in LOCKS:

@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <csignal>
 #include <cstdarg>
+#include <cstring>
 #include <vector>
 
 #include <sys/mman.h>
@@ -51,9 +52,18 @@ void busyFor(int64_t nanoseconds)
     for (const int64_t end = now() + nanoseconds; now() < end;) { }
 }
 
-[[noreturn]] void takePart(const char *kind, const char *path, Member *self, int64_t from, int64_t until, int64_t hold)
+// What the processes of a crowd share.
+struct Crowd
 {
-    const std::unique_ptr<Contender> contender = makeContender(kind, path);
+    std::atomic<int> arrived;
+    Member members[1]; // and more
+};
+
+[[noreturn]] void takePart(const char *kind, const char *path, Crowd *crowd, int number, int size, int64_t from, int64_t until, int64_t hold)
+{
+    Member *const self = crowd->members + number;
+    const std::unique_ptr<Contender> contender =
+        std::strcmp(kind, "turns") == 0 ? std::make_unique<Turns>(path, number, size, &crowd->arrived) : makeContender(kind, path);
     for (;;) {
         self->requested = now();
         const uint64_t opensBefore = opens;
@@ -72,12 +82,13 @@ void busyFor(int64_t nanoseconds)
     }
 }
 
-void crowd(const char *kind, const char *path, int size, int64_t duration, int64_t hold)
+void playCrowd(const char *kind, const char *path, int size, int64_t duration, int64_t hold)
 {
-    void *const memory = ::mmap(nullptr, sizeof(Member) * size_t(size), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const size_t length = sizeof(Crowd) + sizeof(Member) * size_t(size);
+    void *const memory = ::mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
         giveUp("mmap");
-    auto *const members = static_cast<Member *>(memory);
+    auto *const crowd = static_cast<Crowd *>(memory);
     // Time to start them all, and to have each in the queue.
     const int64_t from = now() + 300'000'000 + size * (1'500'000 + hold);
     const int64_t until = from + duration;
@@ -88,7 +99,7 @@ void crowd(const char *kind, const char *path, int size, int64_t duration, int64
             giveUp("fork");
         if (pid == 0) {
             ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-            takePart(kind, path, members + i, from, until, hold);
+            takePart(kind, path, crowd, i, size, from, until, hold);
         }
         pids.push_back(pid);
     }
@@ -104,7 +115,7 @@ void crowd(const char *kind, const char *path, int size, int64_t duration, int64
     int64_t cpu = 0;
     int64_t worst = 0;
     for (int i = 0; i < size; ++i) {
-        const Member &member = members[i];
+        const Member &member = crowd->members[i];
         allOpens += member.opens;
         if (member.count > 1) // without what it does while it holds
             cpu += (member.cpuLast - member.cpuFirst) * int64_t(member.count) / int64_t(member.count - 1) - hold * int64_t(member.count);
@@ -114,9 +125,9 @@ void crowd(const char *kind, const char *path, int size, int64_t duration, int64
     }
     std::printf("crowd %.3f %" PRIu64 " %" PRId64 " %" PRId64, double(duration) / 1e9, allOpens, cpu, worst);
     for (int i = 0; i < size; ++i)
-        std::printf(" %" PRIu64, members[i].count);
+        std::printf(" %" PRIu64, crowd->members[i].count);
     std::printf("\n");
-    ::munmap(memory, sizeof(Member) * size_t(size));
+    ::munmap(memory, length);
 }
 
 void threadHandOvers(int count)
@@ -173,7 +184,7 @@ int main(int argc, char **argv)
         long long duration;
         long long hold;
         if (std::sscanf(line, "crowd %d %lld %lld", &count, &duration, &hold) == 3) { // forks, so nothing of Qt is to run yet
-            crowd(argv[1], argv[2], count, duration * 1'000'000, hold);
+            playCrowd(argv[1], argv[2], count, duration * 1'000'000, hold);
         } else if (std::sscanf(line, "thread %d", &count) == 1) {
             threadHandOvers(count);
         } else {

@@ -9,6 +9,7 @@
 
 #include <boost/interprocess/sync/file_lock.hpp>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -178,6 +179,69 @@ private:
     int m_descriptor = -1;
 };
 
+// The hand-over of a lock by threads with nothing else to do: the calling thread tells another to release, which a third
+// one waits for in the kernel, and that tells the fourth. What a lock that never blocks its callers cannot be without.
+class Chain : public Contender
+{
+public:
+    explicit Chain(std::string path) : m_path(std::move(path)) { }
+
+    void acquire() override
+    {
+        m_thread.run([this] {
+            m_descriptor = openOrCreate(m_path);
+            lockAll(m_descriptor, F_OFD_SETLKW, F_WRLCK);
+        });
+    }
+    void release() override
+    {
+        m_thread.run([this] { ::close(m_descriptor); });
+    }
+
+private:
+    const std::string m_path;
+    int m_descriptor = -1;
+    WorkingThread m_thread;
+};
+
+// A queue in strict order of processes that know their turns beforehand: turn after turn each has its byte locked until it
+// is over, and waits for that of the turn before. What no lock that is handed on in order can be without.
+class Turns : public Contender
+{
+public:
+    // `arrived` counts those who have locked their first byte, before which nobody may begin.
+    Turns(const std::string &path, int number, int size, std::atomic<int> *arrived) : m_descriptor(openOrCreate(path)), m_size(size), m_turn(number + 1)
+    {
+        lock(F_OFD_SETLK, F_WRLCK, m_turn, 1);
+        for (++*arrived; *arrived < size;)
+            ::usleep(1000);
+    }
+
+    void acquire() override { lock(F_OFD_SETLKW, F_RDLCK, m_turn - 1, 1); }
+    void release() override
+    {
+        lock(F_OFD_SETLK, F_WRLCK, m_turn + m_size, 1);
+        lock(F_OFD_SETLK, F_UNLCK, m_turn - 1, 2);
+        m_turn += m_size;
+    }
+
+private:
+    void lock(int command, short type, off_t first, off_t length) const
+    {
+        struct flock bytes = {};
+        bytes.l_type = type;
+        bytes.l_whence = SEEK_SET;
+        bytes.l_start = first;
+        bytes.l_len = length;
+        if (::fcntl(m_descriptor, command, &bytes) != 0)
+            giveUp("fcntl");
+    }
+
+    const int m_descriptor;
+    const int m_size;
+    off_t m_turn;
+};
+
 class Boost : public Contender
 {
 public:
@@ -224,6 +288,8 @@ inline std::unique_ptr<Contender> makeContender(const std::string &kind, const s
         return std::make_unique<Bare>(path, kind == "bare-remove");
     if (kind == "whole-remove" || kind == "whole-keep")
         return std::make_unique<WholeFile>(path, kind == "whole-remove");
+    if (kind == "chain")
+        return std::make_unique<Chain>(path);
     if (kind == "boost")
         return std::make_unique<Boost>(path);
     if (kind == "qlockfile")

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -107,6 +108,54 @@ private:
     bool m_quit = false;
     int64_t m_began = 0;
     std::thread m_thread{[this] { run(); }}; // the last member: it uses the others
+};
+
+// Does what it is told while the caller waits.
+class WorkingThread
+{
+public:
+    ~WorkingThread()
+    {
+        run(nullptr);
+        m_thread.join();
+    }
+
+    // The last one is null.
+    void run(std::function<void()> work)
+    {
+        std::unique_lock guard(m_mutex);
+        m_work = std::move(work);
+        m_isTold = true;
+        guard.unlock();
+        m_told.notify_one();
+        guard.lock();
+        m_done.wait(guard, [this] { return !m_isTold; });
+    }
+
+private:
+    void main()
+    {
+        for (bool goOn = true; goOn;) {
+            std::unique_lock guard(m_mutex);
+            m_told.wait(guard, [this] { return m_isTold; });
+            const std::function<void()> work = std::move(m_work);
+            guard.unlock();
+            goOn = work != nullptr;
+            if (goOn)
+                work();
+            guard.lock();
+            m_isTold = false;
+            guard.unlock();
+            m_done.notify_one();
+        }
+    }
+
+    std::mutex m_mutex; // guards all below
+    std::condition_variable m_told;
+    std::condition_variable m_done;
+    std::function<void()> m_work;
+    bool m_isTold = false;
+    std::thread m_thread{[this] { main(); }}; // the last member: it uses the others
 };
 
 #endif
