@@ -96,7 +96,7 @@ class Benchmark:
             program.__exit__()
 
     def eventloop(self):
-        for _ in range(self.rounds(7)):
+        for _ in range(self.rounds(5)):
             self.run_program("eventloop", self.folder, 2000)
         if self.disk == "tmpfs":
             subprocess.run([f"{self.build}/benchmark-eventloop", "--slow", self.folder, "1"], stdout=subprocess.DEVNULL)  # warm up

@@ -21,6 +21,12 @@ void untilQuit(QEventLoop *loop)
     loop->exec();
 }
 
+// Until the other threads have been asleep for so long that how fast they wake up does not depend on what was measured before.
+void rest()
+{
+    for (const int64_t end = now() + 300'000; now() < end;) { }
+}
+
 // A queued call to an object that lives in an idle thread, which queues one back.
 class EmptyCall
 {
@@ -82,18 +88,22 @@ void measure(const std::string &folder, int count)
     });
     QObject::connect(&lock, &LockFile::released, &loop, &QEventLoop::quit);
     for (int i = 0; i < count; ++i) {
+        rest();
         start = now();
         lock.acquire();
         acquire.add(now() - start);
         untilQuit(&loop);
 
+        rest();
         handOver.add(thread.handOver().call);
 
+        rest();
         const int64_t releasing = now();
         lock.release();
         release.add(now() - releasing);
         untilQuit(&loop);
 
+        rest();
         empty.add(emptyCall.thereAndBack());
 
         const int64_t before = now();

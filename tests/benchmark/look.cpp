@@ -25,6 +25,7 @@ namespace {
 void measureOf(const std::string &path, int waiters, int count)
 {
     Samples of;
+    Samples seldom; // when nobody has read /proc/locks for a while
     Samples names;
     {
         const Waiters queue(path, waiters + 1);
@@ -45,11 +46,20 @@ void measureOf(const std::string &path, int waiters, int count)
             }
             names.add(now() - start);
         }
+        for (int i = 0; i < count; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+            const int64_t start = now();
+            LockQueue::of(QString::fromStdString(path));
+            seldom.add(now() - start);
+        }
     }
     const std::string row = "of() with " + std::to_string(waiters);
     report(row.c_str(), "ours", "us", of.median());
     report(row.c_str(), "ours", "us worst", of.quantile(1));
     report(row.c_str(), "reading /proc/PID/stat of all", "us", names.median());
+    const std::string seldomRow = row + ", seldom";
+    report(seldomRow.c_str(), "ours", "us", seldom.median());
+    report(seldomRow.c_str(), "ours", "us worst", seldom.quantile(1));
 }
 
 // Another process with a lock on the path.

@@ -209,6 +209,8 @@ def look_bars(figures, table, disk):
         names = figures.all(disk, f"of() with {size}", "reading /proc/PID/stat of all", "us")
         extra = f"; reading `/proc/PID/stat` of all takes {figure(statistics.median(names) / 1000)} ms" if size == 1000 and names else ""
         add(f"`LockQueue::of()` with {size} processes waiting", f"of() with {size}", extra)
+        if size == 10:
+            add("the same, every 100 ms, where the kernel waits before it hands out /proc/locks", "of() with 10, seldom")
     if figures.has(disk, "1000 waiting", "LockQueue::of()", "us"):
         value = figures.median(disk, "1000 waiting", "LockQueue::of()", "us")
         table.add(disk, "`LockQueue::of()` with 1000 waiting in one process", asked, f"{figure(value / 1000)} ms", value < 10000)
