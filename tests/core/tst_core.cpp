@@ -768,7 +768,7 @@ void workersOfSeveralThreadsNeverHoldAtOnce(const std::string &path)
             worker.release(true);
             CHECK(next(worker).kind == Kind::Released);
         }
-        CHECK(notified >= 2 * 800);
+        CHECK(must([&] { return notified >= 2 * 800; })); // an event may be taken before it is told of
     });
     CHECK(must([&] { return !exists(path); }));
 }
