@@ -28,6 +28,9 @@
 // this very thread (SIGEV_THREAD_ID, timer_create(2)), once it is armed, until the thread answers: nothing is lost,
 // nobody has to wait for the answer, and while nobody ends a wait no timer runs and nothing wakes up.
 //
+// The same timer is the alarm clock of an idle thread that is given a job which the caller is expected to do himself: to
+// wake a thread takes him longer than the job, and to set the alarm once for many of them takes next to nothing.
+//
 // Why not pthread_cancel(3): a thread that is cancelled just after the grant unwinds with the lock held,
 // AddressSanitizer objects to the unwinding, with musl the call is no cancellation point, and the thread cannot be
 // used again.
@@ -249,7 +252,7 @@ void *LockThread::main(void *thread)
 // again and again, faster than the alarm comes, sets it once.
 bool LockThread::setAlarm()
 {
-    if (!m_hasTimer || (!m_hasAlarm && installHandler() != 0))
+    if (!m_hasTimer || installHandler() != 0)
         return false;
     if (!std::exchange(m_hasAlarm, true))
         setTimer(kAlarmNanoseconds, kAlarmNanoseconds); // again where it comes just before the wait
