@@ -63,7 +63,7 @@ struct Crowd
 {
     Member *const self = crowd->members + number;
     const std::unique_ptr<Contender> contender =
-        std::strcmp(kind, "turns") == 0 ? std::make_unique<Turns>(path, number, size, &crowd->arrived) : makeContender(kind, path);
+        std::strcmp(kind, "turns") == 0 ? std::make_unique<Turns>(path, number, size, from - 100'000'000, &crowd->arrived) : makeContender(kind, path);
     for (;;) {
         self->requested = now();
         const uint64_t opensBefore = opens;

@@ -209,12 +209,16 @@ private:
 class Turns : public Contender
 {
 public:
-    // `arrived` counts those who have locked their first byte, before which nobody may begin.
-    Turns(const std::string &path, int number, int size, std::atomic<int> *arrived) : m_descriptor(openOrCreate(path)), m_size(size), m_turn(number + 1)
+    // Nobody begins before that time, nor before all, who are counted, have locked their first byte.
+    Turns(const std::string &path, int number, int size, int64_t start, std::atomic<int> *arrived)
+        : m_descriptor(openOrCreate(path)), m_size(size), m_turn(number + 1)
     {
         lock(F_OFD_SETLK, F_WRLCK, m_turn, 1);
-        for (++*arrived; *arrived < size;)
-            ::usleep(1000);
+        ++*arrived;
+        const timespec when{start / 1'000'000'000, start % 1'000'000'000};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr);
+        while (*arrived < size)
+            ::usleep(10'000);
     }
 
     void acquire() override { lock(F_OFD_SETLKW, F_RDLCK, m_turn - 1, 1); }

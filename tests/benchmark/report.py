@@ -22,6 +22,10 @@ NAMES = {
     "portalocker": "Python portalocker",
 }
 CROWDS = (4, 16, 64, 256, 1000)
+HERE = os.path.dirname(os.path.abspath(__file__))
+RESULTS = f"{HERE}/results"  # of a whole run
+README = f"{HERE}/../../README.md"
+BEGIN, END = "<!-- benchmark: begin -->", "<!-- benchmark: end -->"
 
 
 class Figures:
@@ -156,10 +160,10 @@ def crowd_bars(figures, table, disk):
         table.add(disk, what + name, asked, " / ".join(f"{value:.2f}" for value in medians), all(map(met, medians)))
 
     def all_of(kind, quantity):
-        return [figures.all(disk, f"crowd of {size}", kind, quantity) for size in sizes]
+        return [figures.all(disk, f"crowd of {size}", kind, quantity) for size in sizes if figures.has(disk, f"crowd of {size}", kind, quantity)]
 
     def compared(kind):
-        return [[a / b for a, b in zip(*pair)] for pair in zip(all_of("ours-remove", "per second"), all_of(kind, "per second"))]
+        return [[a / max(b, 1) for a, b in zip(*pair)] for pair in zip(all_of("ours-remove", "per second"), all_of(kind, "per second"))]
 
     each("0.95", "throughput, compared to the whole-file lock without removal", compared("whole-keep"), lambda value: value >= 0.95)
     each("", "throughput, compared to bare calls in strict order, turns known beforehand", compared("turns"), lambda value: True)
@@ -285,8 +289,17 @@ def write_charts(figures, folder):
         save("growth", [
             [size, *(figures.median(disks[-1], f"queue of {size}", cost, "us") for cost in ("join", "leave", "place", "one walk of the kernel's list"))]
             for size in queues])
-        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "charts.gp")
+        script = f"{HERE}/charts.gp"
         subprocess.run(["gnuplot", "-e", f"disks='{' '.join(disks)}'; results='{os.path.abspath(folder)}'", script], cwd=data, check=True)
+
+
+def put_into_readme(lines):
+    with open(README) as file:
+        text = file.read()
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    with open(README, "w") as file:
+        file.write("\n".join((f"{before}{BEGIN}", "", *lines, "", f"{END}{after}")))
 
 
 def write(figures, folder):
@@ -294,18 +307,18 @@ def write(figures, folder):
     if not figures.disks():
         print("Nothing was measured")
         return
+    with open(f"{folder}/figures.tsv", "w") as file:
+        for key, values in figures.values.items():
+            file.write("\t".join(key) + "\t" + " ".join(figure(value) for value in values) + "\n")
     table = bars(figures)
     for (what, asked), cells in table.rows.items():
         print(f"{what} (bar: {asked})")
         for disk, found in cells.items():
             print(f"    {disk}: {found.replace('*', '')}")
-    lines = [
-        "<!-- benchmark: begin -->", f"Measured on {machine()}: the median and, in brackets, the middle half of the rounds.", "", *table.markdown(), "",
-        "All contenders:", "", *contenders(figures), "<!-- benchmark: end -->"]
+    lines = [f"Measured on {machine()}: the median and, in brackets, the middle half of the rounds.", "", *table.markdown()]
     with open(f"{folder}/table.md", "w") as file:
-        file.writelines(line + "\n" for line in lines)
-    with open(f"{folder}/figures.tsv", "w") as file:
-        for key, values in figures.values.items():
-            file.write("\t".join(key) + "\t" + " ".join(figure(value) for value in values) + "\n")
+        file.writelines(line + "\n" for line in [*lines, "", "All contenders:", "", *contenders(figures)])
+    if os.path.samefile(folder, RESULTS):
+        put_into_readme(lines)
     write_charts(figures, folder)
     print(f"The table and the charts are in {folder}")
