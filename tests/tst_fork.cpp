@@ -445,6 +445,7 @@ void tst_Fork::aLockIsFreeAtOnceWhenTheParentIsKilledWhileTheChildLives()
         const pid_t grandchild = ::fork();
         if (grandchild == 0) {
             toGrandchild.closeWriter();
+            fromGrandchild.put('r'); // its copies are closed by now
             while (const char byte = toGrandchild.get(std::chrono::milliseconds(-1)))
                 fromGrandchild.put(byte);
             ::_exit(0);
@@ -454,6 +455,7 @@ void tst_Fork::aLockIsFreeAtOnceWhenTheParentIsKilledWhileTheChildLives()
         return true;
     });
     QCOMPARE(parent.hear(), 'r');
+    QCOMPARE(fromGrandchild.get(), 'r');
     parent.kill();
     QVERIFY(!parent.wasTrue());
 
