@@ -25,7 +25,7 @@
 
 // Looks at a lock file, watches it and takes part in its queue, as it is told line by line on stdin; ends when that is closed.
 //
-//     acquire PATH   acquired, or failed CODE       release   released        cancel   failed Cancelled
+//     acquire PATH   acquired, or failed CODE       release   released, once it is acquired        cancel   failed Cancelled
 //     keep           does not remove the file       try PATH  acquired, or refused, with a second lock object that is then gone
 //     look PATH      queue JSON                     watch PATH                queue JSON, at each change; again by others of the same path
 //     churn PATH N   churned, after N times of acquire and release
@@ -116,6 +116,7 @@ private:
         if (command == "acquire") {
             acquire(path);
         } else if (command == "release") {
+            m_lock->waitForAcquired(); // a watcher may have seen that it is ours before we have been told
             m_lock->release();
         } else if (command == "cancel") {
             m_lock->cancel();
