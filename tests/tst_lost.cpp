@@ -7,6 +7,8 @@
 #include <QtCore/qpointer.h>
 #include <QtTest/qtest.h>
 
+#include <sys/resource.h>
+
 using namespace QtLockFile;
 
 namespace {
@@ -62,6 +64,7 @@ private Q_SLOTS:
     void isNotToldWhenNothingHappened_data();
     void isNotToldWhenNothingHappened();
     void isToldOncePerHold();
+    void isToldThoughNothingWasLeftToWatchWithAtFirst();
     void isToldOnceOfSeveralLooks();
     void isNotToldAgainToWhoConnectsLater();
     void isNotToldOfTheHoldBefore();
@@ -216,6 +219,27 @@ void tst_Lost::isToldOncePerHold()
         lock.release();
         QVERIFY(lock.waitForReleased());
     }
+}
+
+void tst_Lost::isToldThoughNothingWasLeftToWatchWithAtFirst()
+{
+    QVERIFY(must([] { return inotifyDescriptors().isEmpty(); })); // the thread that watches is to be started here
+    LockFile lock(m_path);
+    QVERIFY(lock.tryAcquire());
+    QCoreApplication::processEvents();
+    Losses losses(&lock);
+    rlimit before;
+    QCOMPARE(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    QCOMPARE(::close(next), 0);
+    const rlimit none{rlim_t(next), before.rlim_max};
+    QCOMPARE(::setrlimit(RLIMIT_NOFILE, &none), 0);
+    QCoreApplication::processEvents();
+    QCoreApplication::processEvents();
+    QCOMPARE(::setrlimit(RLIMIT_NOFILE, &before), 0);
+    QVERIFY(inotifyDescriptors().isEmpty());
+    QVERIFY(QFile::remove(m_path));
+    QVERIFY(must([&] { return losses.count == 1; }));
 }
 
 // Each finds something else at the path, and all are due when the event loop runs again.
