@@ -625,6 +625,7 @@ void tst_Fork::aChildMadeInTheMidstOfTheFirstUseIsNotStuck()
     if (!kAllocatorSurvivesFork)
         QSKIP("the allocator of AddressSanitizer does not survive a fork while another thread allocates", "");
     // Each in a process of its own: only one use is the first.
+    QCOMPARE(QProcess::execute(QStringLiteral(FIRSTUSE_PROGRAM), {use, m_path, QStringLiteral("registering")}), 0);
     for (int i = 0; i < 200; ++i) {
         const QStringList arguments{use, m_path, QString::number(i % 2 == 0 ? i : 200 + i)};
         QCOMPARE(QProcess::execute(QStringLiteral(FIRSTUSE_PROGRAM), arguments), 0);

@@ -11,15 +11,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// Forks while another thread makes the process's very first use of a LockFile, the given number of microseconds after that began, and ends
-// with what became of the child's own attempt.
+// Forks while another thread makes the process's very first use of a LockFile, the given number of microseconds after that began, or
+// where it registers for forks, unless it has done so long before; and ends with what became of the child's own attempt.
 //
-//     firstuse acquire PATH MICROSECONDS
-//     firstuse refuse PATH MICROSECONDS     the attempts are refused, which has a text
+//     firstuse acquire PATH MICROSECONDS|registering
+//     firstuse refuse PATH MICROSECONDS|registering     the attempts are refused, which has a text
 
 using namespace std::chrono_literals;
 
 namespace {
+
+std::atomic<bool> begun{false};
+std::atomic<bool> isRegistering{false};
+std::atomic<bool> hasForked{false};
 
 enum ExitCode { AsExpected = 0, BadCommand = 2, NotAsExpected = 3, Stuck = 4 };
 
@@ -46,6 +50,17 @@ bool lockWhole(const char *path)
 
 } // namespace
 
+// The library's calls come here, if it is linked into the program.
+extern "C" int registerForForks(void (*prepare)(), void (*parent)(), void (*child)()) __asm__("__real_pthread_atfork");
+extern "C" int registerLate(void (*prepare)(), void (*parent)(), void (*child)()) __asm__("__wrap_pthread_atfork");
+extern "C" int registerLate(void (*prepare)(), void (*parent)(), void (*child)())
+{
+    isRegistering = begun.load();
+    while (isRegistering && !hasForked)
+        std::this_thread::yield();
+    return registerForForks(prepare, parent, child);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4)
@@ -56,20 +71,24 @@ int main(int argc, char **argv)
         return BadCommand;
     const auto use = refuse ? isRefused : isAcquired;
     const QObject first; // what Qt itself makes at its first use is made
-    std::atomic<bool> begun{false};
+    const bool whereItRegisters = std::strcmp(argv[3], "registering") == 0;
+    hasForked = !whereItRegisters; // do not wait for it
+    std::atomic<bool> ended{false};
     std::thread other([&] {
         begun = true;
         use(path);
+        ended = true;
     });
     while (!begun) { }
     const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(std::atoi(argv[3]));
-    while (std::chrono::steady_clock::now() < end) { }
+    while (whereItRegisters ? !isRegistering && !ended : std::chrono::steady_clock::now() < end) { }
 
     const pid_t child = ::fork();
     if (child == 0) {
         ::alarm(20);
         ::_exit(use(path) ? AsExpected : NotAsExpected);
     }
+    hasForked = true;
     int status = -1;
     ::waitpid(child, &status, 0);
     other.join();
