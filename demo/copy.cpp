@@ -4,6 +4,7 @@
 #include <QtCore/qdeadlinetimer.h>
 #include <QtCore/qfile.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include <poll.h>
@@ -47,14 +48,30 @@ Copy::~Copy()
 
 bool Copy::ask(const QString &line, QByteArray *more)
 {
+    return send(line) && readAnswer(line, more);
+}
+
+bool Copy::askAtOnce(const QStringList &lines)
+{
+    return send(lines.join(u'\n')) && std::all_of(lines.begin(), lines.end(), [this](const QString &line) { return readAnswer(line); });
+}
+
+bool Copy::send(const QString &line)
+{
     const QByteArray bytes = QFile::encodeName(line) + '\n';
     const bool isSent = ::send(m_socket, bytes.constData(), size_t(bytes.size()), MSG_NOSIGNAL) == bytes.size();
-    const QByteArray answer = isSent ? readLine() : QByteArray();
+    m_error = isSent ? QString() : QStringLiteral("\"%1\" cannot be sent").arg(line);
+    return isSent;
+}
+
+bool Copy::readAnswer(const QString &line, QByteArray *more)
+{
+    const QByteArray answer = readLine();
     const bool isDone = answer == "done" || answer.startsWith("done ");
     m_error = isDone ? QString() : QStringLiteral("\"%1\": %2").arg(line, answer.isEmpty() ? QStringLiteral("no answer") : QString::fromLocal8Bit(answer));
     if (more)
         *more = answer.mid(5);
-    return m_error.isEmpty();
+    return isDone;
 }
 
 QByteArray Copy::readLine()

@@ -25,6 +25,9 @@ public:
     /*! Sends \a line and waits for the answer; tells whether it is "done", and what else it says. */
     bool ask(const QString &line, QByteArray *more = nullptr);
 
+    /*! Sends the \a lines at once, so that little can happen in between, and waits for all answers. */
+    bool askAtOnce(const QStringList &lines);
+
     /*! Waits until the panel shows the status and the processes. */
     bool expect(const QString &panel, const QString &status, const QList<qint64> &pids);
 
@@ -44,6 +47,8 @@ public:
     int waitForExitCode();
 
 private:
+    bool send(const QString &line);
+    bool readAnswer(const QString &line, QByteArray *more = nullptr);
     QByteArray readLine();
 
     QTemporaryFile m_errors; // no pipe of the process, which would be closed to its successor

@@ -70,13 +70,12 @@ int runTask(int argc, char *argv[], const QStringList &arguments)
     return printStatus(commandLine.lockPath().isEmpty() ? SingleInstance(instanceId()).lockPath() : commandLine.lockPath());
 }
 
-// For a start that has found another instance, and no answer. Returns when this one is the primary, or is to end.
-void queueOrAsk(SingleInstance *instance, const CommandLine &commandLine)
+// For a start that has found another instance, and no answer. Returns when this one is the primary, or is to end; true if it is not to end.
+bool queueOrAsk(SingleInstance *instance, const CommandLine &commandLine)
 {
     if (!commandLine.waits() && NotRespondingDialog(instance).exec() != QDialog::Accepted)
-        return;
-    if (instance->role() != Role::Primary)
-        WaitDialog(instance, commandLine.patience()).exec();
+        return instance->role() == Role::Failed;
+    return instance->role() == Role::Primary || WaitDialog(instance, commandLine.patience()).exec() == QDialog::Accepted;
 }
 
 } // namespace
@@ -118,8 +117,9 @@ int main(int argc, char *argv[])
     }
     if (commandLine.isRemote())
         new Remote(app.get());
-    if (instance.role() == Role::Secondary && !mayEnd)
-        queueOrAsk(&instance, commandLine);
+    const bool isGivenUp = instance.role() == Role::Secondary && !mayEnd && !queueOrAsk(&instance, commandLine);
+    if (isGivenUp && instance.role() == Role::Primary)
+        return NotDone; // it came just when the user had given up
     if (instance.role() == Role::Secondary && commandLine.waits())
         return printLine(stderr, Main::tr("%1 is still running.").arg(instance.primary().description())), NotDone;
     if (instance.role() == Role::Secondary)

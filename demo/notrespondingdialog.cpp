@@ -90,7 +90,7 @@ NotRespondingDialog::NotRespondingDialog(SingleInstance *instance, QWidget *pare
     connect(instance, &SingleInstance::replied, this, &NotRespondingDialog::onReplied);
     connect(instance, &SingleInstance::becamePrimary, this, &QDialog::accept);
     connect(instance, &SingleInstance::decided, this, [this](Role role) {
-        if (role == Role::Failed)
+        if (m_result || role == Role::Failed)
             reject();
     });
     connect(&m_watcher, &LockWatcher::queueChanged, this, [this](const LockQueue &queue) {
@@ -102,6 +102,16 @@ NotRespondingDialog::NotRespondingDialog(SingleInstance *instance, QWidget *pare
     connect(&m_look, &QTimer::timeout, this, &NotRespondingDialog::update);
     ask();
     update();
+}
+
+void NotRespondingDialog::done(int result)
+{
+    if (!m_result)
+        m_result = result;
+    // Who has just asked anew finds out in a moment whether it is the primary; until then it can neither wait for that nor say what it was.
+    setEnabled(m_instance->role() != Role::Undecided);
+    if (isEnabled())
+        QDialog::done(*m_result);
 }
 
 void NotRespondingDialog::ask()

@@ -7,6 +7,8 @@
 #include <QtCore/qtimer.h>
 #include <QtWidgets/qdialog.h>
 
+#include <optional>
+
 QT_BEGIN_NAMESPACE
 class QLabel;
 QT_END_NAMESPACE
@@ -28,6 +30,8 @@ class NotRespondingDialog : public QDialog
 public:
     explicit NotRespondingDialog(QtLockFile::SingleInstance *instance, QWidget *parent = nullptr);
 
+    void done(int result) override;
+
 private:
     void ask();
     void onReplied();
@@ -38,6 +42,7 @@ private:
     QTimer m_look;
     bool m_isAsking = false; // the instance is, whoever began it
     bool m_isTrying = false; // because the user said so
+    std::optional<int> m_result;
 
     QLabel *m_headline;
     QLabel *m_program;
