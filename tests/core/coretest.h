@@ -55,6 +55,8 @@ constexpr auto kLong = 30s;    // must happen
 extern std::atomic<bool> pauseBeforeWait; // the next wait for tickets begins only after a signal has come
 extern std::atomic<bool> pausedBeforeWait;
 extern std::atomic<int> creatingOpens;
+extern std::atomic<bool> holdCloses; // as long as it is set, a close waits
+extern std::atomic<int> heldCloses;
 
 inline const std::atomic<bool> never{false};
 

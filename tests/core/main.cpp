@@ -15,6 +15,8 @@
 std::atomic<bool> pauseBeforeWait{false};
 std::atomic<bool> pausedBeforeWait{false};
 std::atomic<int> creatingOpens{0};
+std::atomic<bool> holdCloses{false};
+std::atomic<int> heldCloses{0};
 
 namespace {
 
@@ -83,6 +85,14 @@ extern "C" int open(const char *path, int flags, ...)
     va_end(arguments);
     creatingOpens += (flags & O_CREAT) != 0;
     return int(::syscall(SYS_openat, AT_FDCWD, path, flags, mode));
+}
+
+extern "C" int close(int descriptor)
+{
+    heldCloses += holdCloses;
+    while (holdCloses)
+        std::this_thread::yield();
+    return int(::syscall(SYS_close, descriptor));
 }
 #endif
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 namespace {
 
@@ -14,6 +15,14 @@ size_t openDescriptors()
         ++count;
     ::closedir(folder);
     return count;
+}
+
+bool isAsleep(pid_t thread)
+{
+    std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
+    std::string line;
+    while (std::getline(status, line) && line.rfind("State:", 0) != 0) { }
+    return line.find("S (sleeping)") != std::string::npos;
 }
 
 TEST(aTryOutlastsAPassingGate)
@@ -76,6 +85,34 @@ TEST(comingAndGoingOnTheSameFileCostsNoNameAndNoDescriptor)
     CHECK(holder.leave(true).isDone());
     CHECK(openDescriptors() == before); // with the last tag all are closed
     CHECK(!exists(path));
+}
+
+// A close takes the names that the process has on the file with it.
+TEST(aNameThatIsSetDuringACloseStays)
+{
+    if (kThreadSanitizer)
+        return;
+    TicketLock first(path);
+    TicketLock second(path);
+    CHECK(first.acquire(options(false), never).isDone());
+    holdCloses = true;
+    std::thread leaving([&] { CHECK(first.leave(false).isDone()); });
+    CHECK(must([&] { return heldCloses == 1; }));
+    std::atomic<pid_t> id{0};
+    std::atomic<bool> acquired{false};
+    std::thread acquiring([&] {
+        id = pid_t(::syscall(SYS_gettid));
+        CHECK(second.acquire(options(false), never).isDone());
+        acquired = true;
+    });
+    CHECK(must([&] { return acquired || (id > 0 && isAsleep(id)); }));
+    holdCloses = false;
+    leaving.join();
+    acquiring.join();
+    FoundLock tag;
+    CHECK(findLock(second.descriptor(), LockKind::Write, nameTagByte(second.place().ticket), &tag) == 0);
+    CHECK(tag.found && tag.pid == ::getpid());
+    CHECK(second.leave(true).isDone());
 }
 
 TEST(aNameGoesBeforeItsTicketAndIsTheNextHoldersAtOnce)
