@@ -5,7 +5,6 @@
 #include "lockfile_p.h"
 #include "lockpath_p.h"
 #include "lockworker_p.h"
-#include "passingerror_p.h"
 #include "queuemonitor_p.h"
 #include "text_p.h"
 
@@ -43,7 +42,6 @@ Q_LOGGING_CATEGORY(logLockFile, "qtlockfile.lockfile")
 constexpr auto kGrace = 250ms;
 constexpr std::chrono::milliseconds kLongestTimer = 24h; // a QTimer counts no more than 24 days
 constexpr auto kGlance = 10ms;                           // what position() waits at most: less than anybody sees, and far more than a disk at hand needs
-constexpr auto kShortage = 1000ms;                       // until what was used up may be there again
 constexpr auto kFarewell = 1000ms;                       // what the destructor waits at most
 
 LockWorker::TimePoint timePoint(QDeadlineTimer deadline)
@@ -227,6 +225,12 @@ void LockFilePrivate::watchQueue()
             },
             Qt::QueuedConnection);
     });
+    if (!watch->isWatching()) {
+        QTimer::singleShot(kShortage, q, [this, current = watches] {
+            if (current == watches)
+                watchQueue();
+        });
+    }
 }
 
 // Emits, so `this` may be gone afterwards.
@@ -245,12 +249,6 @@ void LockFilePrivate::onLook(const QueueLook &look)
         lossTold = true;
         watch.reset();
         Q_EMIT q->lost(LockFile::QPrivateSignal());
-    } else if (isPassing(look.error)) {
-        // Where the system had nothing left to watch with, nobody looks any more.
-        QTimer::singleShot(kShortage, q, [this, current = watches] {
-            if (current == watches)
-                watchQueue();
-        });
     }
 }
 

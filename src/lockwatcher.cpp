@@ -5,6 +5,7 @@
 #include "queuemonitor_p.h"
 
 #include <QtCore/qmetaobject.h>
+#include <QtCore/qtimer.h>
 
 namespace QtLockFile {
 
@@ -13,9 +14,14 @@ using namespace Internal;
 class LockWatcherPrivate
 {
 public:
-    LockWatcherPrivate(LockWatcher *watcher, const QString &watched)
-        : q(watcher), path(absolutePath(watched)), subscription(nativePath(path), [this](const QueueLook &look) { onLook(look); })
+    LockWatcherPrivate(LockWatcher *watcher, const QString &watched) : q(watcher), path(absolutePath(watched)) { watch(); }
+
+    void watch()
     {
+        subscription.reset();
+        subscription = std::make_unique<QueueSubscription>(nativePath(path), [this](const QueueLook &look) { onLook(look); });
+        if (!subscription->isWatching())
+            QTimer::singleShot(kShortage, q, [this] { watch(); });
     }
 
     // On the thread that looks: naming the participants reads /proc, which is not for the user interface.
@@ -40,7 +46,7 @@ public:
     const QString path;
     LockQueue queue;
     bool known = false;
-    QueueSubscription subscription; // the last member: its callback uses the others
+    std::unique_ptr<QueueSubscription> subscription; // the last member: its callback uses the others
 };
 
 LockWatcher::LockWatcher(const QString &path, QObject *parent) : QObject(parent), d(std::make_unique<LockWatcherPrivate>(this, path))

@@ -27,7 +27,8 @@ class LockWatcherPrivate;
     it waits is seen up to a third of a second later.
     Whether a process is stopped is as of the last change. On file systems that others change without our kernel's
     knowing (NFS, SMB, FUSE and their like), and where the user's limit of inotify(7) is reached, it looks every two
-    seconds instead.
+    seconds instead. Where there is no descriptor or no thread left to watch with, queue() says so, and a second later
+    it tries again.
 
     **Threads.** Used from the thread that it lives in, which needs an event loop. All looks are made by a thread of
     the library, one for all watchers of the process: a slow disk never stalls the user interface. In a child made by

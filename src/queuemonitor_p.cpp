@@ -497,6 +497,7 @@ QueueSubscription::QueueSubscription(std::string path, Callback callback) : m_su
             all.changed = true;
             const uint64_t one = 1;
             (void)!::write(all.wake, &one, sizeof one);
+            m_isWatching = true;
             return;
         }
     }

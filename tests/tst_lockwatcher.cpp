@@ -199,6 +199,7 @@ private Q_SLOTS:
     void comesAndGoesWhileTheProcessForks();
     void belongsToItsThread();
     void recoversFromALackOfDescriptors();
+    void watchesAtLastWhereNothingWasLeftToWatchWith();
     void seesWhatHappenedAmongTooManyEvents();
     void aForkedChildMayDeleteItsCopy();
     void looksSlowlyWhereInotifyIsUsedUp_data();
@@ -921,6 +922,24 @@ void tst_LockWatcher::recoversFromALackOfDescriptors()
     const auto other = Other::onlooker();
     QVERIFY(other->ask("acquire", m_path, "acquired"));
     QVERIFY(second->comesToShow({other->pid()}));
+}
+
+void tst_LockWatcher::watchesAtLastWhereNothingWasLeftToWatchWith()
+{
+    QVERIFY(createFile(m_path));
+    QVERIFY(LockQueue::of(QString(5000, u'x')).error()); // as above
+    std::unique_ptr<Watched> watched;
+    {
+        const DescriptorLimit limit(rlim_t(3));
+        watched = std::make_unique<Watched>(m_path);
+        QVERIFY(watched->comesToShowError(LockError::Code::System));
+        QCOMPARE(watched->watcher.queue().error().systemError(), EMFILE);
+        QVERIFY(inotifyDescriptors().isEmpty()); // the thread that watches could not be started
+    }
+    QVERIFY(watched->becomesFree());
+    const auto other = Other::onlooker();
+    QVERIFY(other->ask("acquire", m_path, "acquired"));
+    QVERIFY(watched->comesToShow({other->pid()}));
 }
 
 void tst_LockWatcher::seesWhatHappenedAmongTooManyEvents()
