@@ -43,7 +43,10 @@ public:
     /*! The command line as bytes. */
     QByteArrayList rawArguments() const;
 
-    /*! The folder in which the second start took place; relative paths in arguments() are relative to it. */
+    /*!
+        The folder in which the second start took place; relative paths in arguments() are relative to it. Empty where
+        it had been removed: then they lead nowhere.
+    */
     QString workingDirectory() const;
 
     /*! The same as bytes. */

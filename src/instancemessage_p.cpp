@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancemessage_p.h"
+#include "descriptor_p.h"
 
 #include <QtCore/qendian.h>
-#include <QtCore/qfile.h>
 
-#include <filesystem>
-#include <system_error>
+#include <cerrno>
+#include <cstdlib>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 // The magic line; the length of all in eight bytes; then fields: a letter, the length in four bytes, the content. Numbers are
 // big-endian. Letters that the reader does not know are passed over, so that later versions can say more.
@@ -31,24 +34,49 @@ void append(QByteArray *bytes, char letter, const QByteArray &content)
 
 } // namespace
 
-InstanceMessage messageOfThisProcess(const QByteArrayList &variables)
+int readCommandLine(QByteArrayList *arguments)
 {
-    InstanceMessage message;
-    QFile commandLine(QStringLiteral("/proc/self/cmdline"));
-    if (commandLine.open(QIODevice::ReadOnly))
-        message.arguments = commandLine.readAll().split('\0');
-    if (!message.arguments.isEmpty())
-        message.arguments.removeLast(); // each ends with a NUL
-    std::error_code ignored;
-    message.workingDirectory = QByteArray::fromStdString(std::filesystem::current_path(ignored).native());
-    for (const QByteArray &name : variables) {
-        if (qEnvironmentVariableIsSet(name.constData()))
-            message.environment.insert(name, qgetenv(name.constData()));
+    int descriptor;
+    do {
+        descriptor = ::open(kCommandLine, O_RDONLY | O_CLOEXEC);
+    } while (descriptor < 0 && errno == EINTR);
+    const Descriptor file(descriptor);
+    if (!file.isOpen())
+        return errno;
+    QByteArray bytes;
+    for (;;) {
+        char page[4096];
+        const ssize_t size = ::read(file.get(), page, sizeof page);
+        if (size < 0 && errno != EINTR)
+            return errno;
+        if (size == 0)
+            break;
+        bytes.append(page, qMax<ssize_t>(size, 0));
     }
-    message.activationToken = qgetenv("XDG_ACTIVATION_TOKEN");
-    if (message.activationToken.isEmpty())
-        message.activationToken = qgetenv("DESKTOP_STARTUP_ID");
-    return message;
+    *arguments = bytes.split('\0');
+    arguments->removeLast(); // each ends with a NUL
+    return 0;
+}
+
+int readWorkingDirectory(QByteArray *path)
+{
+    char *const name = ::getcwd(nullptr, 0); // as long as it may be, getcwd(3)
+    if (!name)
+        return errno == ENOENT ? 0 : errno;
+    *path = name;
+    std::free(name);
+    return 0;
+}
+
+void readEnvironment(const QByteArrayList &names, InstanceMessage *message)
+{
+    for (const QByteArray &name : names) {
+        if (qEnvironmentVariableIsSet(name.constData()))
+            message->environment.insert(name, qgetenv(name.constData()));
+    }
+    message->activationToken = qgetenv("XDG_ACTIVATION_TOKEN");
+    if (message->activationToken.isEmpty())
+        message->activationToken = qgetenv("DESKTOP_STARTUP_ID");
 }
 
 QByteArray encode(const InstanceMessage &message)

@@ -21,8 +21,16 @@ struct InstanceMessage
     QByteArray payload;
 };
 
-// The command line, the folder and the activation token of this process, and the given variables of its environment.
-InstanceMessage messageOfThisProcess(const QByteArrayList &variables);
+constexpr char kCommandLine[] = "/proc/self/cmdline"; // proc(5)
+
+// The command line of this process, exact to the byte. Returns 0 or an errno.
+int readCommandLine(QByteArrayList *arguments);
+
+// Its folder; empty where that was removed. Returns 0 or an errno.
+int readWorkingDirectory(QByteArray *path);
+
+// Its variables of these names, and its activation token.
+void readEnvironment(const QByteArrayList &names, InstanceMessage *message);
 
 QByteArray encode(const InstanceMessage &message);
 

@@ -121,7 +121,7 @@ public:
 
     /*!
         Sets what a second start sends as its command line. Default: this process's own, exact to the byte
-        (/proc/self/cmdline, proc(5)).
+        (/proc/self/cmdline, proc(5)); where that cannot be read nothing is sent, and reply() is Failed.
     */
     void setArguments(const QByteArrayList &arguments);
 

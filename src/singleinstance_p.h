@@ -82,6 +82,7 @@ public:
 
     // singleinstance_secondary_p.cpp: what becomes of our message, and the take-over.
     void ask();
+    bool send();
     void look();
     void checkDeadline();
     std::chrono::milliseconds remainingTime() const;

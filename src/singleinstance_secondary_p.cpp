@@ -25,26 +25,37 @@ void SingleInstancePrivate::ask()
     phase = Phase::Asking;
     stopListening();
     watch.start(folder->descriptor());
-    if (!sent.isOnItsWay()) {
-        InstanceMessage message = messageOfThisProcess(environment);
-        if (arguments)
-            message.arguments = *arguments;
-        message.payload = payload;
-        const QByteArray bytes = encode(message);
-        const int failure = bytes.size() > kLargestMessage ? EMSGSIZE : sent.send(folder->descriptor(), bytes);
-        if (failure != 0) {
-            const LockError::Code code = lockErrorFor(QString(), {Outcome::Result::Failed, Operation::Create, failure}).code();
-            error = LockError(
-                code, failure, folder->path(),
-                Text::tr("Cannot leave a message in %1: %2.").arg(folder->path(), QString::fromLocal8Bit(std::generic_category().message(failure).c_str())));
-            setReply(Reply::Failed);
-            return endAsking();
-        }
+    if (!sent.isOnItsWay() && !send()) {
+        setReply(Reply::Failed);
+        return endAsking();
     }
     deadline = timeout < 0ms ? QDeadlineTimer(QDeadlineTimer::Forever) : QDeadlineTimer(timeout, Qt::PreciseTimer);
     attempt(-1ms);
     listenLater();
     look();
+}
+
+// What this start was about has to arrive whole: a message that lacks some of it would ask for something else.
+bool SingleInstancePrivate::send()
+{
+    const auto systemText = [](int failure) { return QString::fromLocal8Bit(std::generic_category().message(failure).c_str()); };
+    const auto fail = [this](int failure, const QString &cause) {
+        const LockError::Code code = lockErrorFor(QString(), {Outcome::Result::Failed, Operation::Create, failure}).code();
+        error = LockError(code, failure, folder->path(), Text::tr("Cannot leave a message in %1: %2.").arg(folder->path(), cause));
+        return false;
+    };
+    InstanceMessage message;
+    if (arguments)
+        message.arguments = *arguments;
+    else if (const int failure = readCommandLine(&message.arguments))
+        return fail(failure, Text::tr("the command line in %1 cannot be read: %2").arg(QString::fromLatin1(kCommandLine), systemText(failure)));
+    if (const int failure = readWorkingDirectory(&message.workingDirectory))
+        return fail(failure, Text::tr("the working directory cannot be found out: %1").arg(systemText(failure)));
+    readEnvironment(environment, &message);
+    message.payload = payload;
+    const QByteArray bytes = encode(message);
+    const int failure = bytes.size() > kLargestMessage ? EMSGSIZE : sent.send(folder->descriptor(), bytes);
+    return failure == 0 || fail(failure, systemText(failure));
 }
 
 // At what has become of our message.

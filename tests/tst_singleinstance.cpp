@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancetest.h"
+#include "sanitizer.h"
 
 class TestSingleInstance : public InstanceTest
 {
@@ -10,7 +11,10 @@ private Q_SLOTS:
     void firstIsPrimaryAndSecondIsDone();
     void everythingArrivesByteForByte_data();
     void everythingArrivesByteForByte();
+    void commandLineAndFolderArriveByThemselves_data();
     void commandLineAndFolderArriveByThemselves();
+    void startInARemovedFolderHasNone();
+    void nothingIsSentWithoutTheCommandLine();
     void hundredStartsAtOnceMakeOnePrimary();
     void busyPrimaryGetsAllInOrder();
     void twentyAtOnceToBusyPrimary();
@@ -95,18 +99,69 @@ void TestSingleInstance::everythingArrivesByteForByte()
     QCOMPARE(QByteArray::fromHex(activation.value(u"folder").toString().toLatin1()), QFile::encodeName(QDir::currentPath()));
 }
 
+void TestSingleInstance::commandLineAndFolderArriveByThemselves_data()
+{
+    QTest::addColumn<QString>("last");
+    QTest::newRow("a short one") << QStringLiteral("\u00fc");
+    QTest::newRow("one of many pages") << QString(100'000, u'x');
+}
+
 void TestSingleInstance::commandLineAndFolderArriveByThemselves()
 {
+    QFETCH(const QString, last);
     Instance first(path());
     first.start();
     QVERIFY(first.says("ready"));
     Instance second(path());
-    second.with({QStringLiteral("--"), QStringLiteral("a file"), QString(), QStringLiteral("\u00fc")}).start();
+    second.with({QStringLiteral("--"), QStringLiteral("a file"), QString(), last}).start();
+    const QJsonObject activation = first.activation(); // read before it fills the pipe
     QVERIFY(second.ends());
-    const QJsonArray arguments = first.activation().value(u"arguments").toArray();
+    const QJsonArray arguments = activation.value(u"arguments").toArray();
+    QCOMPARE(arguments.at(0).toString(), QString::fromLatin1(QByteArray(INSTANCE_PROGRAM).toHex()));
     QCOMPARE(arguments.at(arguments.size() - 3).toString(), QString::fromLatin1(QByteArray("a file").toHex()));
     QCOMPARE(arguments.at(arguments.size() - 2).toString(), QString());
-    QCOMPARE(arguments.at(arguments.size() - 1).toString(), QString::fromLatin1(QByteArray("\xc3\xbc").toHex()));
+    QCOMPARE(arguments.at(arguments.size() - 1).toString(), QString::fromLatin1(last.toUtf8().toHex()));
+    QCOMPARE(activation.value(u"folder").toString(), QString::fromLatin1(QFile::encodeName(QDir::currentPath()).toHex()));
+}
+
+void TestSingleInstance::startInARemovedFolderHasNone()
+{
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    const QString script = QStringLiteral("mkdir \"$1\" && cd \"$1\" && rmdir \"$1\" && exec \"${@:2}\"");
+    Program second(QStringLiteral("bash"),
+                   {QStringLiteral("-c"), script, QStringLiteral("bash"), filePath(QStringLiteral("removed")), QStringLiteral(INSTANCE_PROGRAM),
+                    QStringLiteral("--folder"), path()});
+    second.start();
+    QVERIFY(second.says("reply Done"));
+    const QJsonObject activation = first.activation();
+    QCOMPARE(activation.value(u"arguments").toArray().size(), 3);
+    QCOMPARE(activation.value(u"folder").toString(), QString());
+}
+
+// The first must not be asked for what the second was not started for.
+void TestSingleInstance::nothingIsSentWithoutTheCommandLine()
+{
+    if (QProcess::execute(QStringLiteral("unshare"), {QStringLiteral("--mount"), QStringLiteral("true")}) != 0)
+        QSKIP("a /proc of one's own takes root");
+    if (kHasAddressSanitizer)
+        QSKIP("AddressSanitizer does not start without /proc");
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    const QString script = QStringLiteral("mount -t tmpfs none /proc && exec \"$@\"");
+    Program second(QStringLiteral("unshare"),
+                   {QStringLiteral("--mount"), QStringLiteral("bash"), QStringLiteral("-c"), script, QStringLiteral("bash"), QStringLiteral(INSTANCE_PROGRAM),
+                    QStringLiteral("--folder"), path()});
+    second.start();
+    QVERIFY(second.says("reply Failed"));
+    const QByteArray error = second.lineWith("error ");
+    QVERIFY2(error.startsWith("System Cannot leave a message in " + QFile::encodeName(path())), error.constData());
+    QVERIFY2(error.contains("/proc/self/cmdline cannot be read: No such file or directory."), error.constData());
+    QVERIFY(second.ends());
+    QVERIFY(messagesIn(messages()).isEmpty());
+    QVERIFY(!first.says("activated ", kShort));
 }
 
 void TestSingleInstance::hundredStartsAtOnceMakeOnePrimary()

@@ -103,6 +103,14 @@
         <translation>In %1 kann keine Nachricht hinterlassen werden: %2.</translation>
     </message>
     <message>
+        <source>the command line in %1 cannot be read: %2</source>
+        <translation>die Befehlszeile in %1 kann nicht gelesen werden: %2</translation>
+    </message>
+    <message>
+        <source>the working directory cannot be found out: %1</source>
+        <translation>das Arbeitsverzeichnis kann nicht ermittelt werden: %1</translation>
+    </message>
+    <message>
         <source>The message was removed from %1.</source>
         <translation>Die Nachricht wurde aus %1 entfernt.</translation>
     </message>

@@ -58,7 +58,7 @@ long fail(const char *name, int error)
     if (begins(name, "pthread_") || begins(name, "posix_"))
         return error;
     errno = error;
-    return begins(name, "fdopendir") || begins(name, "readdir") ? 0 : -1; // no pointer
+    return begins(name, "fdopendir") || begins(name, "readdir") || begins(name, "getcwd") ? 0 : -1; // no pointer
 }
 
 long pass(const char *name, Function *function, long a, long b, long c, long d, long e, long f)

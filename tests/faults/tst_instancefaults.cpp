@@ -28,10 +28,13 @@ namespace {
 class Instance
 {
 public:
-    explicit Instance(const Trial &trial) : m_instance(QStringLiteral("application"))
+    enum class CommandLine { Given, OfThisProcess };
+
+    explicit Instance(const Trial &trial, CommandLine commandLine = CommandLine::Given) : m_instance(QStringLiteral("application"))
     {
         m_instance.setFolder(trial.folder().folder());
-        m_instance.setArguments({"application"});
+        if (commandLine == CommandLine::Given)
+            m_instance.setArguments({"application"});
         m_instance.setTimeout(kLong);
         QObject::connect(&m_instance, &SingleInstance::activated, &m_instance, [this](const Activation &activation) {
             const QByteArray name = activation.rawArguments().value(0);
@@ -247,6 +250,14 @@ void refuseWithReason(const QString &message)
     setState(message, ".taken", ".refused");
 }
 
+QByteArrayList commandLine()
+{
+    QFile file(QStringLiteral("/proc/self/cmdline"));
+    QByteArrayList result = file.open(QIODevice::ReadOnly) ? file.readAll().split('\0') : QByteArrayList{};
+    result.removeLast(); // what comes after the last NUL
+    return result;
+}
+
 // A second start beside a primary that answers. `run` is what starts it and waits.
 void ask(Trial &trial, void (*answer)(const QString &), Reply expected, void (*run)(Trial &, Instance &))
 {
@@ -255,7 +266,7 @@ void ask(Trial &trial, void (*answer)(const QString &), Reply expected, void (*r
     RawLock holder(folder + QStringLiteral("/lock"), RawLock::kOneTicket);
     {
         const RawPrimary primary(folder, answer);
-        Instance second(trial);
+        Instance second(trial, Instance::CommandLine::OfThisProcess);
         trial.arm(Threads::This);
         run(trial, second);
         trial.disarm();
@@ -269,8 +280,9 @@ void ask(Trial &trial, void (*answer)(const QString &), Reply expected, void (*r
             trial.expect(reply == expected, "it learns something else");
             trial.expect(primary.messages().size() == 1, "there is not one message");
             QtLockFile::Internal::InstanceMessage message;
-            trial.expect(QtLockFile::Internal::decode(primary.messages().value(0), &message) && message.arguments == QByteArrayList{"application"},
-                         "another message came");
+            trial.expect(QtLockFile::Internal::decode(primary.messages().value(0), &message) && message.arguments == commandLine(), "another message came");
+            const bool isRemoved = trial.error() == ENOENT && message.workingDirectory.isEmpty(); // as the system says
+            trial.expect(isRemoved || message.workingDirectory == QFile::encodeName(QDir::currentPath()), "it came from another folder");
             if (reply == Reply::Refused && second->refusal() != u"no") {
                 trial.expect(second->refusal().isEmpty(), "it learns another reason");
                 trial.note(QStringLiteral("no reason"));
