@@ -9,6 +9,9 @@ class TestSingleInstanceSuccession : public InstanceTest
 {
     Q_OBJECT
 
+    // The command line of python3 that becomes an instance which inherits something, as `what` says.
+    QStringList heirOf(const QString &what) const;
+
 private Q_SLOTS:
     void init() { InstanceTest::init(); }
     void takeOverWaitsInTheQueue();
@@ -19,6 +22,8 @@ private Q_SLOTS:
     void restartThatFailsKeepsTheLock();
     void inheritanceThatIsNotTheLockIsIgnored_data();
     void inheritanceThatIsNotTheLockIsIgnored();
+    void inheritanceBesideAPrimaryMakesNoSecondOne_data();
+    void inheritanceBesideAPrimaryMakesNoSecondOne();
     void nobodySlipsInWhileRestarting();
     void windowLivesWhileRestarting();
     void restartThatFailsIsTold();
@@ -30,6 +35,30 @@ private Q_SLOTS:
     void primaryWhoseLockFileIsRemovedLocksAgain();
     void primaryWhoseLockIsTakenIsLost();
 };
+
+QStringList TestSingleInstanceSuccession::heirOf(const QString &what) const
+{
+    const QString script = QStringLiteral(R"(
+import fcntl, os, socket, struct, sys
+what, lock, other, *command = sys.argv[1:]
+if what != "none" and not os.path.exists(lock):
+    os.mkdir(os.path.dirname(lock), 0o700)
+    open(lock, "x").close()
+file = os.open(other if what in ("none", "other") else lock, os.O_RDWR | os.O_CREAT, 0o600)
+if what == "kept":
+    F_OFD_SETLK = 37
+    fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0)) # the first ticket
+former, heir = socket.socketpair()
+if what == "kept":
+    former.send(b"K")
+for inherited in file, heir.fileno():
+    os.set_inheritable(inherited, True)
+os.environ["QTLOCKFILE_SUCCESSOR"] = f"{file},{heir.fileno()}"
+os.execv(command[0], command)
+)");
+    const QStringList python{QStringLiteral("-c"), script, what, messages() + QStringLiteral("/lock"), filePath(QStringLiteral("other"))};
+    return python + QStringList{QStringLiteral(INSTANCE_PROGRAM), QStringLiteral("--folder"), path()};
+}
 
 void TestSingleInstanceSuccession::takeOverWaitsInTheQueue()
 {
@@ -178,27 +207,7 @@ void TestSingleInstanceSuccession::inheritanceThatIsNotTheLockIsIgnored_data()
 void TestSingleInstanceSuccession::inheritanceThatIsNotTheLockIsIgnored()
 {
     QFETCH(const QString, what);
-    const QString script = QStringLiteral(R"(
-import fcntl, os, socket, struct, sys
-what, lock, other, *command = sys.argv[1:]
-if what != "none":
-    os.mkdir(os.path.dirname(lock), 0o700)
-    open(lock, "x").close()
-file = os.open(other if what in ("none", "other") else lock, os.O_RDWR | os.O_CREAT, 0o600)
-if what == "kept":
-    F_OFD_SETLK = 37
-    fcntl.fcntl(file, F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0)) # the first ticket
-former, heir = socket.socketpair()
-if what == "kept":
-    former.send(b"K")
-for inherited in file, heir.fileno():
-    os.set_inheritable(inherited, True)
-os.environ["QTLOCKFILE_SUCCESSOR"] = f"{file},{heir.fileno()}"
-os.execv(command[0], command)
-)");
-    Program instance(QStringLiteral("python3"),
-                     {QStringLiteral("-c"), script, what, messages() + QStringLiteral("/lock"), filePath(QStringLiteral("other")),
-                      QStringLiteral(INSTANCE_PROGRAM), QStringLiteral("--folder"), path()});
+    Program instance(QStringLiteral("python3"), heirOf(what));
     instance.start();
     QVERIFY(instance.says("role Primary"));
     QVERIFY(instance.says("ready"));
@@ -208,6 +217,26 @@ os.execv(command[0], command)
     instance.closeInput();
     QVERIFY(instance.ends());
     QVERIFY(!QFile::exists(messages() + QStringLiteral("/lock"))); // nothing was taken for the lock, and kept
+}
+
+void TestSingleInstanceSuccession::inheritanceBesideAPrimaryMakesNoSecondOne_data()
+{
+    QTest::addColumn<QString>("what");
+    QTest::newRow("another file than the lock's, which nobody has locked") << QStringLiteral("other");
+    QTest::newRow("the lock's file, which the primary has locked") << QStringLiteral("unlocked");
+}
+
+void TestSingleInstanceSuccession::inheritanceBesideAPrimaryMakesNoSecondOne()
+{
+    QFETCH(const QString, what);
+    Instance first(path());
+    first.start();
+    QVERIFY(first.says("ready"));
+    Program second(QStringLiteral("python3"), heirOf(what));
+    second.start();
+    QVERIFY(second.says("role Secondary"));
+    QVERIFY(second.says("reply Done"));
+    QVERIFY(first.says("activated "));
 }
 
 void TestSingleInstanceSuccession::nobodySlipsInWhileRestarting()
