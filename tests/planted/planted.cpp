@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: 0BSD
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <thread>
+
+// Does what a sanitizer looks for: "planted nothing|use-after-free|overflow|race". Then it kills itself, as tests do with the
+// programs that they start, so what was found has to have been written by then.
+
+namespace {
+
+void useAfterFree()
+{
+    int *volatile freed = new int(1);
+    delete freed;
+    *freed = 2;
+}
+
+void overflow()
+{
+    volatile int largest = INT_MAX;
+    largest = largest + 1;
+}
+
+void race()
+{
+    static volatile int shared = 0; // which compilers leave alone
+    std::thread other([] { shared = 1; });
+    shared = 2;
+    other.join();
+}
+
+} // namespace
+
+int main(int, char **argv)
+{
+    if (std::strcmp(argv[1], "use-after-free") == 0)
+        useAfterFree();
+    else if (std::strcmp(argv[1], "overflow") == 0)
+        overflow();
+    else if (std::strcmp(argv[1], "race") == 0)
+        race();
+    else if (std::strcmp(argv[1], "nothing") != 0)
+        return 2;
+    return std::raise(SIGKILL);
+}
