@@ -29,6 +29,7 @@
 //   ALL_REMOVE      everybody removes the file, so it has to be gone when the last one out had a ticket and did not crash
 //   STOPS           one may be stopped for ever in the gate, and those who leave run out of patience; with NO_OUTSIDER
 //   SERVICE         each participant is a process of its own, so that spin can prove that who waits is served if all go on
+//   TICKETS_ALONE   with SERVICE: without the attempt that does not wait and without the peer
 //   WITHOUT_...     one of the precautions is left out, and then the proof has to fail
 //   TRACE           pan -r tells in words what happens on the way to an error
 
@@ -78,6 +79,9 @@ typedef Participant {
     bit gate;               // it has locked the gate
     unsigned old : 4;       // the file of the queue that it leaves, while it draws in the new one, and its ticket there
     unsigned oldTicket : 4;
+#ifdef SERVICE
+    bit fickle;             // it may give up or crash
+#endif
     bit lost                // the file was removed after it had looked at the path: nobody can protect it from that
 };
 
@@ -401,7 +405,10 @@ c_code {
     // Keeps the file open.
     static void unlockAll(int p)
     {
-        const struct Participant nobody = {.file = now.who[p].file, .ticket = NONE, .oldTicket = NONE};
+        struct Participant nobody = {.file = now.who[p].file, .ticket = NONE, .oldTicket = NONE};
+#ifdef SERVICE
+        nobody.fickle = now.who[p].fickle;
+#endif
         now.who[p] = nobody;
         noLongerAhead(p);
         if (p < TICKETS)
@@ -453,6 +460,16 @@ c_code {
 #define afterTicket remove_tryLockOnce
 #endif
 
+// Fairness makes who can always give up do so in the end, and then nobody could be seen to starve. So there each decides
+// beforehand, and who is not fickle has to be served.
+#ifdef SERVICE
+#define mayGiveUp(p) who[p].fickle
+#define decideAnew(p) who[p].fickle = 0
+#else
+#define mayGiveUp(p) true
+#define decideAnew(p) skip
+#endif
+
 #define at(p) who[p].at
 #define can(lock) c_expr { (lock(Pparticipant->p)) }
 
@@ -460,6 +477,7 @@ inline unlockAndClose(p)
 {
     c_code { unlockAll(Pparticipant->p); };
     who[p].file = 0;
+    decideAnew(p);
     at(p) = idle
 }
 
@@ -557,6 +575,9 @@ inline awaitTurn(p)
 inline step(p)
 {
     if
+#ifdef SERVICE
+    :: at(p) == idle && !who[p].fickle -> who[p].fickle = 1
+#endif
     // TicketLock::draw()
     :: (at(p) == idle && isTicket(p)) || at(p) == draw_open -> open(p, draw_tryLock)
     :: at(p) == draw_tryLock ->
@@ -632,12 +653,12 @@ inline step(p)
     :: at(p) == holding -> tidyUp(p, afterTicket)
 #ifndef NO_CANCEL
 #ifndef WITHOUT_TIDY_CANCEL
-    :: at(p) == awaitTurn_first || at(p) == awaitTurn_second -> tidyUp(p, afterTicket)
+    :: (at(p) == awaitTurn_first || at(p) == awaitTurn_second) && mayGiveUp(p) -> tidyUp(p, afterTicket)
 #else
-    :: at(p) == awaitTurn_first || at(p) == awaitTurn_second -> unlockAndClose(p)
+    :: (at(p) == awaitTurn_first || at(p) == awaitTurn_second) && mayGiveUp(p) -> unlockAndClose(p)
 #endif
-    :: at(p) == draw_await -> tidyUp(p, remove_tryLockOnce)
-    :: at(p) == draw_open -> unlockAndClose(p)
+    :: at(p) == draw_await && mayGiveUp(p) -> tidyUp(p, remove_tryLockOnce)
+    :: at(p) == draw_open && mayGiveUp(p) -> unlockAndClose(p)
 #endif
     :: at(p) == remove_tryLock && !removalGetsGate(p) && !can(ticketsAreAllFree) -> unlockAndClose(p)
     :: at(p) == remove_tryLockOnce && !removalGetsGate(p) -> unlockAndClose(p)
@@ -682,7 +703,7 @@ inline step(p)
     :: at(p) == peer_close -> unlockAndClose(p)
 
 #ifndef NO_CRASH
-    :: at(p) != idle && at(p) != stopped ->
+    :: at(p) != idle && at(p) != stopped && mayGiveUp(p) ->
         unlockAndClose(p);
         crashed(1)
 #endif
@@ -712,7 +733,7 @@ inline check()
 }
 
 #ifdef SERVICE
-#define waits (who[0].at == awaitTurn_first || who[0].at == awaitTurn_second)
+#define waits (!who[0].fickle && (who[0].at == awaitTurn_first || who[0].at == awaitTurn_second))
 ltl whoWaitsIsServed { [] (waits -> <> !waits) } // and then holds, since no file is removed under a ticket here
 
 proctype participant(byte p)
@@ -734,10 +755,15 @@ init
         };
         run participant(0);
         run participant(1);
-        run participant(2);
-        run participant(3);
 #if TICKETS > 2
-        run participant(4)
+        run participant(2);
+#endif
+#if TICKETS > 3
+        run participant(3);
+#endif
+#ifndef TICKETS_ALONE
+        run participant(TRY);
+        run participant(PEER)
 #endif
     }
 }
