@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: 0BSD
+#include <atomic>
 #include <climits>
 #include <csignal>
 #include <cstring>
@@ -22,10 +23,17 @@ void overflow()
     largest = largest + 1;
 }
 
+// One after the other, since of two at the very same time ThreadSanitizer may see neither; but with nothing that orders them.
 void race()
 {
     static volatile int shared = 0; // which compilers leave alone
-    std::thread other([] { shared = 1; });
+    std::atomic<bool> done{false};
+    std::thread other([&] {
+        shared = 1;
+        done.store(true, std::memory_order_relaxed);
+    });
+    while (!done.load(std::memory_order_relaxed))
+        std::this_thread::yield();
     shared = 2;
     other.join();
 }
