@@ -25,6 +25,9 @@ public:
 
     void write();
 
+    // Whether most of what was to fail did come.
+    bool hasStruck() const { return m_missed <= m_faults; }
+
 private:
     void add(const QString &scenario, const Fault &fault, const QString &outcome);
 
@@ -35,6 +38,7 @@ private:
     QSet<int> m_errors;
     int m_faults = 0;
     int m_wrong = 0;
+    int m_missed = 0; // the calls did not come that were to fail
 };
 
 #endif
