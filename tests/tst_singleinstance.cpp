@@ -143,17 +143,19 @@ void TestSingleInstance::startInARemovedFolderHasNone()
 // The first must not be asked for what the second was not started for.
 void TestSingleInstance::nothingIsSentWithoutTheCommandLine()
 {
-    if (QProcess::execute(QStringLiteral("unshare"), {QStringLiteral("--mount"), QStringLiteral("true")}) != 0)
+    // Not all mounts are made private, since that cannot be done in a plain chroot.
+    const QString script = QStringLiteral("mount --make-private /proc && mount -t tmpfs none /proc && exec \"$@\"");
+    const QStringList withoutProc{
+        QStringLiteral("--mount"), QStringLiteral("--propagation"), QStringLiteral("unchanged"), QStringLiteral("bash"), QStringLiteral("-c"), script,
+        QStringLiteral("bash")};
+    if (QProcess::execute(QStringLiteral("unshare"), withoutProc + QStringList(QStringLiteral("true"))) != 0)
         QSKIP("a /proc of one's own takes root");
     if (kHasAddressSanitizer)
         QSKIP("AddressSanitizer does not start without /proc");
     Instance first(path());
     first.start();
     QVERIFY(first.says("ready"));
-    const QString script = QStringLiteral("mount -t tmpfs none /proc && exec \"$@\"");
-    Program second(QStringLiteral("unshare"),
-                   {QStringLiteral("--mount"), QStringLiteral("bash"), QStringLiteral("-c"), script, QStringLiteral("bash"), QStringLiteral(INSTANCE_PROGRAM),
-                    QStringLiteral("--folder"), path()});
+    Program second(QStringLiteral("unshare"), withoutProc + QStringList{QStringLiteral(INSTANCE_PROGRAM), QStringLiteral("--folder"), path()});
     second.start();
     QVERIFY(second.says("reply Failed"));
     const QByteArray error = second.lineWith("error ");
