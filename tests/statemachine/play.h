@@ -109,6 +109,7 @@ private:
     int m_propertyChanges = 0; // told and not yet expected
     QString m_wrong;
     bool m_isUnclear = false;
+    bool m_isCountLate = false;
 };
 
 } // namespace StateMachine
