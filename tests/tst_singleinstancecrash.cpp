@@ -149,8 +149,10 @@ void TestSingleInstanceCrash::messageTellsOfAPrimaryThatIsGone()
     Instance next(path()); // has the lock before the sender
     next.with({QStringLiteral("--async")}).start();
     QVERIFY(next.says("reply Done"));
+    const auto waiters = [this] { return QtLockFile::LockQueue::of(messages() + QStringLiteral("/lock")).waiters().size(); };
+    QTRY_COMPARE_WITH_TIMEOUT(waiters(), 0, kMust); // it has left the place in which it waited for the reply
     next.tell("takeover");
-    QTRY_COMPARE_WITH_TIMEOUT(QtLockFile::LockQueue::of(messages() + QStringLiteral("/lock")).waiters().size(), 1, kMust);
+    QTRY_COMPARE_WITH_TIMEOUT(waiters(), 1, kMust);
     OwnInstance sender(path());
     sender.setTimeout(kLong);
     sender.setPayload("block");
