@@ -7,7 +7,7 @@ from figures import span, spread, written
 
 CROWDS = (4, 16, 64, 256, 1000)
 
-# What is shown; whether it is enough, or None where nothing is asked; from where to where each of its values lies.
+# What is shown; whether it is enough, or None where nothing is asked; from where to where each of its values lies, as it is written.
 Cell = collections.namedtuple("Cell", "text met spans")
 
 
@@ -18,7 +18,8 @@ class Table:
 
     def add(self, disk, what, asked, text, met, *values):
         """VALUES: all that was measured of each figure whose spread the text tells."""
-        self.rows.setdefault((what, asked), {})[disk] = Cell(text, met, [span(each) for each in values])
+        spans = [tuple(float(written(end)) for end in span(each)) for each in values]
+        self.rows.setdefault((what, asked), {})[disk] = Cell(text, met, spans)
 
     def ratio(self, disk, what, asked, unit, ours, reference, remark=""):
         """Compared within each round, in which the machine was as fast for one as for the other; what counts is the median of that."""

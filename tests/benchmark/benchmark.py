@@ -94,7 +94,7 @@ class Benchmark:
         programs = {kind: Program(self.build, kind, f"{self.folder}/{kind}") for kind in REMOVING + KEEPING}
         for kind in programs:
             programs[kind].ask("cycle 20")  # to warm up
-        for number in range(self.rounds(15)):
+        for number in range(self.rounds(40)):
             kinds = list(programs)
             random.Random(number).shuffle(kinds)
             for kind in kinds:
@@ -195,7 +195,7 @@ class Benchmark:
 
         def first_paint(*command):
             start = time.monotonic_ns()
-            output = subprocess.run(command, env=painting, stdout=subprocess.PIPE, text=True).stdout
+            output = subprocess.run(command, env=painting, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
             return (int(output.split()[-1]) - start) / 1e6
 
         def exit_after(*command):
@@ -204,13 +204,13 @@ class Benchmark:
             return (time.monotonic_ns() - start) / 1e6
 
         first_paint(demo), first_paint(bare, "window")  # to warm up
-        for _ in range(self.rounds(6)):
+        for _ in range(self.rounds(12)):
             self.add("startup", "demo", "ms to the first paint", first_paint(demo))
             self.add("startup", "bare", "ms to the first paint", first_paint(bare, "window"))
-        first = subprocess.Popen([demo], env=dict(painting, FIRST_PAINT_STAYS="1"), stdout=subprocess.PIPE)
+        first = subprocess.Popen([demo], env=dict(painting, FIRST_PAINT_STAYS="1"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         first.stdout.readline()
         threading.Thread(target=first.stdout.read, daemon=True).start()
-        for _ in range(self.rounds(6)):
+        for _ in range(self.rounds(12)):
             self.add("startup", "demo", "ms to the exit of a second start", exit_after(demo))
             self.add("startup", "bare", "ms to the exit of a second start", exit_after(bare))
         first.kill()

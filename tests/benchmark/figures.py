@@ -58,6 +58,6 @@ def spread(values):
 
 
 def written(value):
-    if abs(value) >= 100 or value == int(value):
+    if abs(value) >= 100 or value == 0:
         return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"

@@ -116,7 +116,7 @@ def write(figures, folder):
     if is_whole and os.path.exists(saved):
         count, apart = bars(Figures.load(saved)).agreement(table)
         lines[0] += f" The run before agrees with this one, within what is in brackets, in {count - len(apart)} of {count} figures."
-        print(f"Compared to the run before, {count - len(apart)} of {count} figures agree within their spreads", *apart, sep="\n    ")
+        print(f"Compared to the run before, {count - len(apart)} of {count} figures agree within their spreads", *dict.fromkeys(apart), sep="\n    ")
     figures.save(saved)
     lines += ["", *table.markdown()]
     with open(f"{folder}/table.md", "w") as file:
