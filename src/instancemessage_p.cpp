@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: 0BSD
 #include "instancemessage_p.h"
-#include "descriptor_p.h"
+#include "readfile_p.h"
 
 #include <QtCore/qendian.h>
 
 #include <cerrno>
 #include <cstdlib>
+#include <string>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 // The magic line; the length of all in eight bytes; then fields: a letter, the length in four bytes, the content. Numbers are
@@ -36,24 +36,10 @@ void append(QByteArray *bytes, char letter, const QByteArray &content)
 
 int readCommandLine(QByteArrayList *arguments)
 {
-    int descriptor;
-    do {
-        descriptor = ::open(kCommandLine, O_RDONLY | O_CLOEXEC);
-    } while (descriptor < 0 && errno == EINTR);
-    const Descriptor file(descriptor);
-    if (!file.isOpen())
-        return errno;
-    QByteArray bytes;
-    for (;;) {
-        char page[4096];
-        const ssize_t size = ::read(file.get(), page, sizeof page);
-        if (size < 0 && errno != EINTR)
-            return errno;
-        if (size == 0)
-            break;
-        bytes.append(page, qMax<ssize_t>(size, 0));
-    }
-    *arguments = bytes.split('\0');
+    std::string text;
+    if (const int error = readFile(kCommandLine, &text))
+        return error;
+    *arguments = QByteArray::fromStdString(text).split('\0');
     arguments->removeLast(); // each ends with a NUL
     return 0;
 }

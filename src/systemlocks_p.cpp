@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: 0BSD
 #include "systemlocks_p.h"
+#include "readfile_p.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cinttypes>
 #include <cstdio>
 #include <string>
 
-#include <fcntl.h>
 #include <sys/sysmacros.h>
-#include <unistd.h>
 
 // Lines look like these; what an arrow stands before, however far it is indented, waits:
 //
@@ -40,24 +38,6 @@ bool readNumber(std::string_view word, Number *number)
 {
     const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), *number);
     return error == std::errc() && end == word.data() + word.size();
-}
-
-std::string readAll(const char *path)
-{
-    std::string text;
-    const int descriptor = ::open(path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
-        return text;
-    char page[4096];
-    for (;;) {
-        const ssize_t size = ::read(descriptor, page, sizeof page);
-        if (size > 0)
-            text.append(page, size_t(size));
-        else if (size == 0 || errno != EINTR)
-            break;
-    }
-    ::close(descriptor);
-    return text;
 }
 
 // Tells whether it is a line of that file.
@@ -141,7 +121,9 @@ std::vector<SystemLock> systemLocksOf(FileId file)
 {
     char id[64];
     std::snprintf(id, sizeof id, "%02x:%02x:%ju", major(file.device), minor(file.device), uintmax_t(file.inode));
-    return parseSystemLocks(readAll("/proc/locks"), id);
+    std::string text;
+    readFile("/proc/locks", &text); // what it does not tell is asked
+    return parseSystemLocks(text, id);
 }
 
 } // namespace QtLockFile::Internal

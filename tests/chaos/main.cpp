@@ -28,6 +28,7 @@ constexpr std::chrono::milliseconds kShortPlay = kHasAddressSanitizer ? 10s : 30
 constexpr std::chrono::milliseconds kLongPlay = 10min;
 constexpr std::chrono::milliseconds kLongestRound = 3s; // each end is checked
 constexpr std::chrono::milliseconds kPatience = 30s;
+constexpr std::uint64_t kFewestAcquisitions = 100; // on each disk, of thousands
 
 constexpr std::chrono::milliseconds kProof = 1s;
 constexpr std::chrono::milliseconds kShortPatience = 3s; // where a hang is what is wanted
@@ -89,6 +90,10 @@ int play(unsigned seed)
         }
         std::printf("%s: %s\n", disk.name.c_str(), onDisk.summary().c_str());
         std::fflush(stdout);
+        if (onDisk.counts[std::size_t(Count::Acquired)] < kFewestAcquisitions) {
+            std::printf("    That is too little to prove anything\n");
+            return 1;
+        }
         all.add(onDisk);
     }
     std::printf("In all: %s\n", all.summary().c_str());
@@ -109,6 +114,9 @@ int prove(unsigned seed)
         {"one counts on without the lock", Sabotage::UpdateUnlocked, Fault::LostUpdate, Removal::Some},
         {"one comes in again without queueing", Sabotage::EnterAgain, Fault::Order, Removal::Some},
         {"one removes the file under the others", Sabotage::UnlinkUnasked, Fault::WrongFile, Removal::Some},
+        {"one takes another's lock for his own", Sabotage::ClaimTheName, Fault::WrongName, Removal::Some},
+        {"one is given what he has cancelled", Sabotage::CancelTooLate, Fault::Granted, Removal::Some},
+        {"one is refused where he should wait", Sabotage::TryForWaiting, Fault::Failed, Removal::Some},
         {"none removes the file that all should", Sabotage::KeepTheFile, Fault::LeftFile, Removal::All},
         {"one removes the file that all should keep", Sabotage::RemoveTheFile, Fault::LostFile, Removal::None},
         {"one never lets go", Sabotage::NeverLetGo, Fault::Hang, Removal::Some},

@@ -215,8 +215,12 @@ void Player::checkFile()
     struct stat atPath;
     if (::fstat(m_lock->fileDescriptor(), &file) != 0 || ::lstat(m_game.path.c_str(), &atPath) != 0 || file.st_ino != atPath.st_ino)
         m_guest.complain(Fault::WrongFile);
-    if (!oneOf(8))
-        return;
+    if (oneOf(8))
+        checkName();
+}
+
+void Player::checkName()
+{
     const LockQueue queue = LockQueue::of(m_lock->path());
     if (!queue.isHeld() || (queue.holder().pid() > 0 && queue.holder().pid() != ::getpid()))
         m_guest.complain(Fault::WrongName);
@@ -330,6 +334,22 @@ bool Player::sabotages()
     case Sabotage::UnlinkUnasked:
         ::unlink(m_game.path.c_str());
         return true;
+    case Sabotage::ClaimTheName:
+        checkName();
+        return true;
+    case Sabotage::CancelTooLate: {
+        const std::uint64_t began = m_arena.now();
+        m_lock->acquire();
+        m_lock->waitForAcquired();
+        onResult(began, true, true);
+        return true;
+    }
+    case Sabotage::TryForWaiting: {
+        const std::uint64_t began = m_arena.now();
+        (void)m_lock->tryAcquire();
+        onResult(began, false, false);
+        return true;
+    }
     case Sabotage::NeverLetGo:
         m_lock->acquire();
         if (m_lock->waitForAcquired())

@@ -19,6 +19,9 @@ enum class Sabotage {
     UpdateUnlocked, // counts on without the lock
     EnterAgain,     // comes in again after leaving, without having let go
     UnlinkUnasked,
+    ClaimTheName,  // looks for its name in the queue while another holds
+    CancelTooLate, // takes the lock, and then says that it had cancelled
+    TryForWaiting, // where it may not be refused
     KeepTheFile,   // where all are to remove it
     RemoveTheFile, // where all are to keep it
     NeverLetGo,
@@ -61,6 +64,7 @@ private:
     void onResult(std::uint64_t began, bool cancelled, bool mayFail);
     void hold(std::uint64_t began);
     void checkFile();
+    void checkName();
     void release(bool wait);
     void attemptAndDelete();
     void maybeDie();
