@@ -203,7 +203,7 @@ void tst_StateMachine::everySequenceOfCallsDoesWhatTheModelSays()
         QFAIL(qPrintable(text + wrong));
     }
     if (m_unclear > 0)
-        qInfo("%d of %d sequences were not played to the end, since the machine was too busy for it", m_unclear, sequences);
+        qInfo("%d of %d sequences were not played to the end, since the machine or the outsider made it unclear what has to be", m_unclear, sequences);
 }
 
 } // namespace

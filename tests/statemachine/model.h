@@ -7,6 +7,7 @@
 #include <QtCore/qmetaobject.h>
 #include <QtCore/qstring.h>
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 
@@ -86,6 +87,15 @@ public:
         if (state == State::Acquiring)
             return isCancelled || (attemptTimeout >= 0ms && attemptTimeout < 1s) || !othersHold();
         return state == State::Releasing;
+    }
+
+    // Whether the lock may be just about to remove the file that it has found at the path.
+    bool mayBeRemoving() const
+    {
+        if (state == State::Acquiring && (isCancelled || (attemptTimeout >= 0ms && attemptTimeout < 1s)))
+            return true;
+        return state == State::Releasing
+            || std::any_of(operations.begin(), operations.end(), [](const Operation &one) { return !one.isAttempt && !one.hasResult; });
     }
 
     unsigned beginTry() { return ++lastOperation; }

@@ -41,7 +41,11 @@ QString Play::play(const std::vector<Step> &steps)
 
 void Play::wrong(const QString &what)
 {
-    if (!what.isEmpty() && !failed())
+    if (what.isEmpty() || failed())
+        return;
+    if (m_isStruck)
+        m_isUnclear = true;
+    else
         m_wrong = what;
 }
 
@@ -414,8 +418,11 @@ void Play::neighbourReleases()
 
 void Play::outsiderRemoves()
 {
-    if (::unlink(QFile::encodeName(m_path).constData()) == 0)
-        m_model.removeFile();
+    if (::unlink(QFile::encodeName(m_path).constData()) != 0)
+        return;
+    // Between the look at the path and the removal nobody can tell that what lies there is another's new file by now.
+    m_isStruck |= m_model.mayBeRemoving();
+    m_model.removeFile();
 }
 
 } // namespace StateMachine

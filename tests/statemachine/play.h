@@ -36,7 +36,8 @@ public:
     // The first thing that is wrong, and empty where nothing is.
     QString play(const std::vector<Step> &steps);
 
-    // The machine was so slow that anything may be, and the sequence was not played to its end.
+    // The machine was so slow that anything may be, or the outsider struck at a moment from which on anything may be, and the
+    // sequence was not played to its end.
     bool isUnclear() const { return m_isUnclear; }
 
 private:
@@ -110,6 +111,7 @@ private:
     QString m_wrong;
     bool m_isUnclear = false;
     bool m_isCountLate = false;
+    bool m_isStruck = false;
 };
 
 } // namespace StateMachine
