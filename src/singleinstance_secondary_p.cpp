@@ -130,10 +130,12 @@ bool SingleInstancePrivate::isSettled() const
 // Until the lock or the folder has news, or the time is over.
 void SingleInstancePrivate::waitForSomething()
 {
+    // Whether the lock is free is found out much sooner, unless the news of that went astray.
+    constexpr std::chrono::milliseconds kAstray = 1s;
     const bool isAsking = phase == Phase::Asking;
-    std::chrono::milliseconds patience = isAsking ? remainingTime() : -1ms;
+    std::chrono::milliseconds patience = isAsking ? remainingTime() : kAstray;
     if (!wakeUp->isOpen() || (isAsking && watch.descriptor() < 0)) // then it is looked again and again
-        patience = isAsking ? std::min(patience, FolderWatch::kFallback) : FolderWatch::kFallback;
+        patience = std::min(patience, FolderWatch::kFallback);
     pollfd descriptors[] = {{wakeUp->get(), POLLIN, 0}, {isAsking ? watch.descriptor() : -1, POLLIN, 0}};
     ::poll(descriptors, 2, int(patience.count()));
     eventfd_t ignored;
