@@ -337,6 +337,7 @@ void TestStatusWidget::theBadgeIsReadableInLightAndDark()
     widget.showLost(true);
     QVERIFY(isReadable());
     lock.release();
+    QVERIFY(lock.waitForReleased(kLong));
     widget.showLost(false);
     const OtherPtr holder = startHolder();
     QVERIFY(must([&] { return widget.status() == Status::HeldByOther; }));
