@@ -8,6 +8,7 @@
 #include <QtLockFile/LockError>
 #include <QtLockFile/LockFile>
 
+#include <cerrno>
 #include <string>
 
 // Which call is to fail, and how; none with an error of 0.
@@ -53,6 +54,9 @@ public:
     QString path() const { return m_folder.path(); }
     const Folder &folder() const { return m_folder; }
     int error() const { return m_fault.error; }
+
+    // That another has the lock, fcntl_locking(2).
+    bool saysItIsLocked() const { return m_fault.call == "fcntl" && (m_fault.error == EACCES || m_fault.error == EAGAIN); }
 
     // Whether the fault is what an errno is about.
     bool isMeantBy(int error) const;
